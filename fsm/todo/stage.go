@@ -1,0 +1,218 @@
+package todo
+
+// Stage runs commands on a View and gathers what they change, so that a refusal, of
+// a batch's last operation too, leaves nothing behind. It is used by one goroutine.
+//
+// The order of Lists, Entries and Unlinked is the order of the operations: it is the
+// same on every node.
+type Stage struct {
+	view    View
+	nextNum uint64
+
+	Lists    []List       // lists and names that changed, as they are now
+	Entries  []StageEntry // entries that changed, as they are now
+	Unlinked []uint64     // internal numbers of lists that were deleted
+
+	listAt  map[string]int
+	entryAt map[entryKey]int
+}
+
+// StageEntry is an entry that a command changed.
+type StageEntry struct {
+	Num     uint64 // the internal number of its list
+	Entry   Entry  // as it is now; when Gone, as it was
+	Old     Entry  // as it was before the command
+	Existed bool   // there was an entry before the command
+	Gone    bool   // there is none now
+}
+
+type entryKey struct{ num, id uint64 }
+
+// NewStage returns a stage over view.
+func NewStage(view View) *Stage {
+	return &Stage{view: view, listAt: map[string]int{}, entryAt: map[entryKey]int{}}
+}
+
+// NextNum is the internal number that the next new list will take.
+func (s *Stage) NextNum() uint64 { return s.nextNum }
+
+// Do runs one command at a time (Unix ms) and with the rev it takes if it changes
+// something. It starts from the view anew: what the stage held before is dropped.
+// When the outcome's code is not OK, or nothing changed, the stage must not be stored.
+func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
+	s.Lists, s.Entries, s.Unlinked = s.Lists[:0], s.Entries[:0], s.Unlinked[:0]
+	clear(s.listAt)
+	clear(s.entryAt)
+	s.nextNum = s.view.NextNum()
+	items := make([]Item, 0, len(cmd.Ops))
+	for i := range cmd.Ops {
+		item, code := s.op(&cmd.Ops[i], now, rev)
+		if code != OK {
+			return Outcome{Code: code, At: i}
+		}
+		items = append(items, item)
+	}
+	return Outcome{Items: items}
+}
+
+func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
+	switch op.Kind {
+	case Add:
+		return s.add(op, now, rev)
+	case DeleteList:
+		return s.deleteList(op, rev)
+	}
+	list := s.list(op.List)
+	if list.Num == 0 {
+		return Item{}, NoList
+	}
+	old, ok := s.entry(list.Num, op.ID)
+	if !ok {
+		return Item{}, NoEntry
+	}
+	if !s.holds(op.If, true, old.Rev) {
+		return Item{}, Precondition
+	}
+	if op.Kind == Delete {
+		s.remove(list, old, rev)
+		return Item{Kind: Delete, List: op.List, Entry: old, Changed: true}, OK
+	}
+	return s.change(op, list, old, now, rev), OK
+}
+
+// add appends an entry; a list that does not exist begins with it. Its cost does not
+// depend on the size of the list.
+func (s *Stage) add(op *Op, now int64, rev uint64) (Item, Code) {
+	list := s.list(op.List)
+	if !s.holds(op.If, list.Num != 0, list.Rev) {
+		return Item{}, Precondition
+	}
+	if list.Entries >= MaxEntries {
+		return Item{}, ListFull
+	}
+	if list.Num == 0 {
+		list.Num = s.nextNum
+		s.nextNum++
+	}
+	list.LastID++
+	list.Entries++
+	if !op.Fields.Done {
+		list.Open++
+	}
+	list.Rev = rev
+	e := Entry{ID: list.LastID, Title: op.Fields.Title, Date: op.Fields.Date, Done: op.Fields.Done,
+		Rev: rev, Created: now, Updated: now}
+	s.setList(list)
+	s.setEntry(list.Num, e, Entry{}, false)
+	return Item{Kind: Add, List: op.List, Entry: e, Changed: true}, OK
+}
+
+// change is Put and Patch: an entry that ends as it was takes no rev.
+func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) Item {
+	e, set := old, op.Fields.Set
+	if op.Kind == Put {
+		set = FieldTitle | FieldDate | FieldDone
+	}
+	if set&FieldTitle != 0 {
+		e.Title = op.Fields.Title
+	}
+	if set&FieldDate != 0 {
+		e.Date = op.Fields.Date
+	}
+	if set&FieldDone != 0 {
+		e.Done = op.Fields.Done
+	}
+	if e == old {
+		return Item{Kind: op.Kind, List: op.List, Entry: old}
+	}
+	e.Rev, e.Updated = rev, now
+	switch {
+	case e.Done && !old.Done:
+		list.Open--
+	case !e.Done && old.Done:
+		list.Open++
+	}
+	list.Rev = rev
+	s.setList(list)
+	s.setEntry(list.Num, e, old, true)
+	return Item{Kind: op.Kind, List: op.List, Entry: e, Changed: true}
+}
+
+func (s *Stage) remove(list List, old Entry, rev uint64) {
+	list.Entries--
+	if !old.Done {
+		list.Open--
+	}
+	list.Rev = rev
+	s.setList(list)
+	s.setEntry(list.Num, old, old, true)
+	s.Entries[s.entryAt[entryKey{list.Num, old.ID}]].Gone = true
+}
+
+// deleteList unlinks a list in constant time: its rows stay behind under a number that
+// no name maps to, and are taken away by later commands. The name keeps its last id.
+func (s *Stage) deleteList(op *Op, rev uint64) (Item, Code) {
+	list := s.list(op.List)
+	if list.Num == 0 {
+		return Item{}, NoList
+	}
+	if !s.holds(op.If, true, list.Rev) {
+		return Item{}, Precondition
+	}
+	s.Unlinked = append(s.Unlinked, list.Num)
+	s.setList(List{Name: list.Name, LastID: list.LastID})
+	return Item{Kind: DeleteList, List: op.List, Entry: Entry{Rev: rev}, Changed: true}, OK
+}
+
+// holds evaluates a condition against what exists and its rev.
+func (s *Stage) holds(c Condition, exists bool, rev uint64) bool {
+	at := Tag{s.view.Epoch(), rev}
+	if len(c.Match) > 0 && !(exists && Matches(c.Match, at)) {
+		return false
+	}
+	return !(len(c.NoneMatch) > 0 && exists && Matches(c.NoneMatch, at))
+}
+
+// Matches reports whether one of tags is at, or AnyTag.
+func Matches(tags []Tag, at Tag) bool {
+	for _, t := range tags {
+		if t == AnyTag || t == at {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Stage) list(name string) List {
+	if i, ok := s.listAt[name]; ok {
+		return s.Lists[i]
+	}
+	return s.view.List(name)
+}
+
+func (s *Stage) setList(l List) {
+	if i, ok := s.listAt[l.Name]; ok {
+		s.Lists[i] = l
+		return
+	}
+	s.listAt[l.Name] = len(s.Lists)
+	s.Lists = append(s.Lists, l)
+}
+
+func (s *Stage) entry(num, id uint64) (Entry, bool) {
+	if i, ok := s.entryAt[entryKey{num, id}]; ok {
+		return s.Entries[i].Entry, !s.Entries[i].Gone
+	}
+	return s.view.Entry(num, id)
+}
+
+// setEntry stages e; old is what the stage saw of it last.
+func (s *Stage) setEntry(num uint64, e, old Entry, existed bool) {
+	key := entryKey{num, e.ID}
+	if i, ok := s.entryAt[key]; ok {
+		s.Entries[i].Entry = e // its Old stays what it was before the command
+		return
+	}
+	s.entryAt[key] = len(s.Entries)
+	s.Entries = append(s.Entries, StageEntry{Num: num, Entry: e, Old: old, Existed: existed})
+}

@@ -1,0 +1,143 @@
+// Package todo holds to-do lists as plain values and every rule about them.
+//
+// It has no clock, no dice and no I/O: what a command does follows from the
+// command, the lists it touches (seen through a View) and the time and rev it is
+// given. So every node of a group that runs the same commands in the same order
+// comes to the same lists.
+//
+// Functions in validate.go run before a command is proposed, and only there: they use
+// Unicode tables, which differ between Go releases. Nothing in this file does.
+package todo
+
+// Code says how a command ended. Codes are stored and cross the wire: a number
+// never changes its meaning.
+type Code uint8
+
+// The outcomes of a command on lists. Numbers from 64 on belong to package fsm.
+const (
+	OK           Code = 0
+	NoList       Code = 1 // the list does not exist
+	NoEntry      Code = 2 // the list has no entry of that id
+	Precondition Code = 3 // If-Match or If-None-Match does not hold
+	ListFull     Code = 4 // the list holds MaxEntries already
+)
+
+// Entry is one to-do item. Times are Unix milliseconds, UTC.
+type Entry struct {
+	ID      uint64
+	Title   string
+	Date    string // 2006-01-02, or "" for none
+	Done    bool
+	Rev     uint64 // the rev of the command that changed it last
+	Created int64
+	Updated int64
+}
+
+// List is what is kept of a list beside its entries. A name that was never used, or
+// whose list was deleted, has Num 0; LastID then still remembers the highest id used.
+type List struct {
+	Name    string
+	Num     uint64 // the internal number its rows are keyed by; 0: no such list now
+	LastID  uint64 // the highest id ever used under this name
+	Entries uint64
+	Open    uint64 // entries not done
+	Rev     uint64 // the rev of the command that changed it last; 0: no such list now
+}
+
+// Kind is what a single operation does.
+type Kind uint8
+
+// The kinds of operation. Like codes, they are stored: never renumber.
+const (
+	Add        Kind = 1
+	Put        Kind = 2
+	Patch      Kind = 3
+	Delete     Kind = 4
+	DeleteList Kind = 5
+)
+
+// FieldSet names fields of an entry; a Patch changes only these.
+type FieldSet uint16
+
+// The settable fields.
+const (
+	FieldTitle FieldSet = 1 << iota
+	FieldDate
+	FieldDone
+)
+
+// Fields are the settable fields of an entry.
+type Fields struct {
+	Set   FieldSet // for Patch: what it changes; Add and Put set all
+	Title string
+	Date  string
+	Done  bool
+}
+
+// Tag is an entity tag: a rev and the epoch it belongs to. AnyTag stands for "*".
+type Tag struct{ Epoch, Rev uint64 }
+
+// AnyTag matches whatever exists.
+var AnyTag = Tag{}
+
+// Condition is what must hold for an operation to be done: If-Match and
+// If-None-Match of RFC 9110, section 13.1. An Add or a DeleteList is
+// measured against its list, the other kinds against their entry.
+type Condition struct {
+	Match     []Tag
+	NoneMatch []Tag
+}
+
+// Op is one operation on one list.
+type Op struct {
+	Kind   Kind
+	List   string
+	ID     uint64 // of the entry; unused by Add and DeleteList
+	Fields Fields
+	If     Condition
+}
+
+// Command is what a client asks for: one operation, or a batch of them that is done
+// wholly or not at all and takes one rev.
+type Command struct {
+	Ops   []Op
+	Batch bool // asked for as a batch, and answered as one
+}
+
+// Item is what one operation did. After a Delete, Entry is the entry as it was; after
+// a DeleteList, ID and Rev alone are of no meaning.
+type Item struct {
+	Kind    Kind
+	List    string
+	Entry   Entry
+	Changed bool // false: the operation left everything as it was, and took no rev
+}
+
+// Outcome is what a command came to.
+type Outcome struct {
+	Code  Code
+	At    int    // the operation that was refused, counted from 0
+	Items []Item // one for each operation, when Code is OK
+}
+
+// Changed reports whether the command changed anything, and so takes a rev.
+func (o Outcome) Changed() bool {
+	for i := range o.Items {
+		if o.Items[i].Changed {
+			return true
+		}
+	}
+	return false
+}
+
+// View is the narrow window through which commands see lists.
+type View interface {
+	// List returns what is kept under a name; a name never used has only its name.
+	List(name string) List
+	// Entry returns an entry of the list with that internal number.
+	Entry(num, id uint64) (Entry, bool)
+	// NextNum returns the internal number the next new list takes.
+	NextNum() uint64
+	// Epoch is the epoch that tags are compared with.
+	Epoch() uint64
+}

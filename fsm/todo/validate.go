@@ -1,0 +1,129 @@
+package todo
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Invalid says which field of a request is wrong in itself, and why.
+type Invalid struct {
+	Field  string // list, title, date, ...
+	Reason string // what must hold, as the rest of a sentence: "must be ..."
+}
+
+func (e *Invalid) Error() string { return e.Field + " " + e.Reason }
+
+func invalid(field, format string, args ...any) error {
+	return &Invalid{Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// ListName checks the name of a list and returns it in NFC, the form it is stored and
+// compared in. It is for use before proposing only.
+func ListName(name string) (string, error) {
+	if name == "" {
+		return "", invalid("list", "must not be empty")
+	}
+	if len(name) > 8*MaxListName { // do not normalise what cannot fit
+		return "", invalid("list", "must be at most %d bytes long", MaxListName)
+	}
+	if !utf8.ValidString(name) {
+		return "", invalid("list", "must be valid UTF-8")
+	}
+	name = norm.NFC.String(name)
+	first, _ := utf8.DecodeRuneInString(name)
+	last, _ := utf8.DecodeLastRuneInString(name)
+	switch {
+	case len(name) > MaxListName:
+		return "", invalid("list", "must be at most %d bytes long", MaxListName)
+	case name == "." || name == "..":
+		return "", invalid("list", "must not be . or ..")
+	case strings.ContainsRune(name, '/'):
+		return "", invalid("list", "must not contain /")
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "", invalid("list", "must not contain control characters")
+	case unicode.IsSpace(first) || unicode.IsSpace(last):
+		return "", invalid("list", "must not begin or end with a space")
+	}
+	return name, nil
+}
+
+// Title checks a title; it is kept as sent. For use before proposing only.
+func Title(title string) error {
+	switch {
+	case title == "":
+		return invalid("title", "must not be empty")
+	case !utf8.ValidString(title):
+		return invalid("title", "must be valid UTF-8")
+	case utf8.RuneCountInString(title) > MaxTitle:
+		return invalid("title", "must be at most %d characters long", MaxTitle)
+	case strings.ContainsFunc(title, unicode.IsControl):
+		return invalid("title", "must not contain control characters")
+	case strings.TrimSpace(title) == "":
+		return invalid("title", "must not be blank")
+	}
+	return nil
+}
+
+// Date checks a date of the form 2006-01-02 that exists in the calendar.
+func Date(date string) error {
+	if len(date) != len(time.DateOnly) {
+		return invalid("date", "must be a date like 2018-12-19")
+	}
+	if t, err := time.Parse(time.DateOnly, date); err != nil || t.Year() < 1 {
+		return invalid("date", "must be a real date like 2018-12-19")
+	}
+	return nil
+}
+
+// Check validates a whole command and puts its list names into NFC, in place.
+// In a batch the error names the command by its place. For use before proposing only.
+func (c *Command) Check() error {
+	if len(c.Ops) == 0 {
+		return invalid("commands", "must not be empty")
+	}
+	if len(c.Ops) > MaxBatch {
+		return invalid("commands", "must be at most %d", MaxBatch)
+	}
+	for i := range c.Ops {
+		if err := c.Ops[i].check(); err != nil {
+			if inv, ok := err.(*Invalid); ok && c.Batch {
+				inv.Field = fmt.Sprintf("commands[%d].%s", i, inv.Field)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (op *Op) check() (err error) {
+	if op.List, err = ListName(op.List); err != nil {
+		return err
+	}
+	if len(op.If.Match) > MaxTags || len(op.If.NoneMatch) > MaxTags {
+		return invalid("if_match", "must name at most %d tags", MaxTags)
+	}
+	set := op.Fields.Set
+	switch op.Kind {
+	case Add, Put:
+		set = FieldTitle | FieldDate
+	case Patch:
+	case Delete, DeleteList:
+		return nil
+	default:
+		return invalid("op", "must be add, put, patch, delete or delete_list")
+	}
+	if set&FieldTitle != 0 {
+		if err := Title(op.Fields.Title); err != nil {
+			return err
+		}
+	}
+	if set&FieldDate != 0 && op.Fields.Date != "" {
+		return Date(op.Fields.Date)
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+// Package api holds what todod speaks over HTTP: the wire types, the error codes and
+// a Go client. It links neither Raft nor bolt, so that any program can use it.
+package api
+
+import "time"
+
+// Entry is one to-do item.
+type Entry struct {
+	List    string    `json:"list"`
+	ID      uint64    `json:"id"`
+	Title   string    `json:"title"`
+	Date    string    `json:"date,omitempty"`
+	Done    bool      `json:"done"`
+	Rev     uint64    `json:"rev"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// NewEntry is the body of a POST or a PUT of an entry.
+type NewEntry struct {
+	Title string `json:"title"`
+	Date  string `json:"date,omitempty"`
+	Done  bool   `json:"done,omitempty"`
+}
+
+// List is what is known of a list beside its entries.
+type List struct {
+	Name    string `json:"name"`
+	Entries uint64 `json:"entries"`
+	Open    uint64 `json:"open"`
+	Rev     uint64 `json:"rev"`
+}
+
+// Lists is a page of lists. Next is the cursor of the page after it, "" if there is none.
+type Lists struct {
+	Lists []List `json:"lists"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Entries is a page of the entries of a list.
+type Entries struct {
+	List    string  `json:"list"`
+	Rev     uint64  `json:"rev"`
+	Entries []Entry `json:"entries"`
+	Next    string  `json:"next,omitempty"`
+}
+
+// Command is one command of a batch: op is add, put, patch, delete or delete_list.
+// Pointers tell what a patch leaves alone (absent) from what it sets; a patch takes the date away with "".
+type Command struct {
+	Op      string  `json:"op"`
+	List    string  `json:"list"`
+	ID      uint64  `json:"id,omitempty"`
+	Title   *string `json:"title,omitempty"`
+	Date    *string `json:"date,omitempty"`
+	Done    *bool   `json:"done,omitempty"`
+	IfMatch string  `json:"if_match,omitempty"`
+}
+
+// Batch is the body of POST /v1/batch: done wholly or not at all.
+type Batch struct {
+	Commands []Command `json:"commands"`
+}
+
+// BatchResult answers a batch: one result for each command, in order.
+type BatchResult struct {
+	Rev     uint64        `json:"rev"`
+	Results []BatchChange `json:"results"`
+}
+
+// BatchChange is what one command of a batch did. Entry is absent after a delete.
+type BatchChange struct {
+	Op    string `json:"op"`
+	List  string `json:"list"`
+	ID    uint64 `json:"id,omitempty"`
+	Entry *Entry `json:"entry,omitempty"`
+}
+
+// Cluster is the group as the node that answers sees it.
+type Cluster struct {
+	ID      string   `json:"id"`
+	Leader  string   `json:"leader"`
+	Term    uint64   `json:"term"`
+	Commit  uint64   `json:"commit"`
+	Applied uint64   `json:"applied"`
+	State   string   `json:"state"` // empty, joining, member, removed
+	Group   string   `json:"group"`
+	Folder  string   `json:"folder"`
+	Version string   `json:"version"`
+	Expect  int      `json:"expect,omitempty"`
+	Sees    []string `json:"sees,omitempty"`
+	Members []Member `json:"members"`
+}
+
+// Member is a node of the group.
+type Member struct {
+	ID            string `json:"id"`
+	HTTP          string `json:"http"`
+	Raft          string `json:"raft"`
+	Voter         bool   `json:"voter"`
+	Alive         *bool  `json:"alive"`
+	LastContactMS int64  `json:"last_contact_ms"`
+	Applied       uint64 `json:"applied"`
+	Version       string `json:"version"`
+}
+
+// Join is the body of POST /v1/cluster/members: what a node says of itself.
+type Join struct {
+	ID     string `json:"id"`
+	HTTP   string `json:"http"`
+	Raft   string `json:"raft"`
+	Folder string `json:"folder"`
+	Group  string `json:"group,omitempty"`
+}
+
+// Joined answers it with the group's ID.
+type Joined struct {
+	Group string `json:"group"`
+}
+
+// JoinAddr is the body of POST /v1/cluster/join: the group to join, by a member's HTTP address.
+type JoinAddr struct {
+	Addr string `json:"addr"`
+}
+
+// Transfer is the body of POST /v1/cluster/transfer; To may be "" for any voter.
+type Transfer struct {
+	To string `json:"to"`
+}
+
+// Registry is the leader's registry of list processes.
+type Registry struct {
+	Leader    string    `json:"leader"`
+	Processes []Process `json:"processes"`
+}
+
+// Process is a live list process.
+type Process struct {
+	List    string    `json:"list"`
+	Started time.Time `json:"started"`
+	Handled uint64    `json:"handled"`
+	Waiting int       `json:"waiting"`
+}
+
+// Where says at which node the process of a list lives; Alive is null on a node that does not know.
+type Where struct {
+	List  string `json:"list"`
+	Node  string `json:"node"`
+	Alive *bool  `json:"alive"`
+}
+
+// Event is one event of the group.
+type Event struct {
+	Type string    `json:"type"`
+	Node string    `json:"node"`
+	Term uint64    `json:"term"`
+	Time time.Time `json:"time"`
+}
+
+// Hash are the replica's hashes at an index of the log, for comparing nodes.
+type Hash struct {
+	Index uint64 `json:"index"`
+	Chain string `json:"chain"`
+	Set   string `json:"set"`
+}
+
+// Problem is an error as sent: application/problem+json, RFC 9457.
+type Problem struct {
+	Type    string `json:"type"`
+	Title   string `json:"title"`
+	Status  int    `json:"status"`
+	Detail  string `json:"detail"`
+	Code    string `json:"code"`
+	Outcome string `json:"outcome,omitempty"`
+	Leader  string `json:"leader,omitempty"`
+}
