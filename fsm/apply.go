@@ -1,0 +1,294 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/raft"
+
+	"todod/fsm/todo"
+)
+
+// Apply applies one log entry; Raft calls ApplyBatch instead.
+func (r *Replica) Apply(log *raft.Log) any { return r.ApplyBatch([]*raft.Log{log})[0] }
+
+// ApplyBatch applies committed log entries in order and publishes what they came to. The
+// response to an entry with commands is a []Result, one for each. When an entry cannot be
+// applied the replica calls Config.Fatal; the response to it and to all later ones is
+// the error.
+func (r *Replica) ApplyBatch(logs []*raft.Log) []any {
+	responses := make([]any, len(logs))
+	r.store.begin()
+	defer r.commit()
+	for i, log := range logs {
+		if r.halted {
+			responses[i] = errHalted
+			continue
+		}
+		responses[i] = r.applyLog(log)
+	}
+	return responses
+}
+
+var errHalted = fmt.Errorf("the replica has stopped applying")
+
+// commit publishes; after a halt it leaves the last good state in place.
+func (r *Replica) commit() {
+	if r.halted {
+		r.store.abandon()
+		return
+	}
+	if err := r.store.commit(); err != nil {
+		r.halt(0, err)
+	}
+}
+
+func (r *Replica) halt(index uint64, err error) error {
+	r.halted = true
+	if index != 0 {
+		err = fmt.Errorf("log entry %d: %w", index, err)
+	}
+	r.fatal(err)
+	return err
+}
+
+// applyLog applies one entry, and halts at one that it cannot read: to skip it would be to
+// diverge from the nodes that could.
+func (r *Replica) applyLog(log *raft.Log) (response any) {
+	m := &r.store.meta
+	if log.Index <= m.Index {
+		return []Result(nil) // replayed after a restart: the file holds it already
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			bad, ok := p.(storageError)
+			if !ok {
+				panic(p)
+			}
+			response = r.halt(log.Index, bad.error)
+		}
+	}()
+	if log.Type == raft.LogConfiguration {
+		m.Index, m.Term = log.Index, log.Term
+		m.ConfIndex, m.Conf = log.Index, append([]byte(nil), log.Data...)
+		return nil
+	}
+	time, cmds, err := DecodeEnvelope(log.Data)
+	if err != nil {
+		return r.halt(log.Index, err)
+	}
+	m.Time = max(m.Time, time)
+	results := make([]Result, len(cmds))
+	for i := range cmds {
+		if results[i], err = r.applyNumbered(&cmds[i]); err != nil {
+			return r.halt(log.Index, err)
+		}
+	}
+	m.Index, m.Term = log.Index, log.Term
+	return results
+}
+
+// applyNumbered applies a command once, however often it comes: the session that
+// numbered it remembers.
+func (r *Replica) applyNumbered(c *Command) (Result, error) {
+	if c.Flags != 0 || c.Version != 1 {
+		return Result{}, fmt.Errorf("command of type %d, version %d, flags %d: %w", c.Type, c.Version, c.Flags, ErrUnknown)
+	}
+	var ses session
+	if c.Session != 0 {
+		var ok bool
+		if ses, ok = r.session(c.Session); !ok {
+			return r.refuse(SessionClosed), nil
+		}
+		if c.Number < ses.low {
+			return r.refuse(NumberClosed), nil
+		}
+		if kept, ok := r.kept(c.Session, c.Number); ok {
+			return kept, nil
+		}
+	}
+	res, err := r.applyCommand(c)
+	if err != nil {
+		return Result{}, err
+	}
+	encoded := AppendResult(nil, &res)
+	if c.Session != 0 {
+		r.keep(ses, c, encoded)
+	}
+	r.store.meta.link(c.Payload, encoded)
+	return res, nil
+}
+
+func (r *Replica) applyCommand(c *Command) (Result, error) {
+	payload := &reader{b: c.Payload}
+	switch c.Type {
+	case TypeTodo:
+		return r.applyKeyed(c)
+	case TypeTerm:
+		term := Term{Node: payload.string(), Epoch: payload.uvarint()}
+		return r.applyTerm(term), payload.end2()
+	case TypeSession:
+		ses := Session{Node: payload.string(), Boot: payload.string()}
+		return r.applySession(ses), payload.end2()
+	case TypeSweep:
+		sweep := Sweep{Rows: payload.uvarint()}
+		return r.applySweep(sweep), payload.end2()
+	case TypeMember:
+		return r.applyMember(payload.member()), payload.end2()
+	}
+	return Result{}, fmt.Errorf("command of type %d: %w", c.Type, ErrUnknown)
+}
+
+// refuse is a result that changes nothing.
+func (r *Replica) refuse(code todo.Code) Result {
+	m := &r.store.meta
+	return Result{Code: code, Epoch: m.Epoch, Rev: m.Rev, Time: m.Time}
+}
+
+// applyTerm begins a term of leadership. It makes the index of the term's first command
+// reach the state machine, which a no-op of Raft never does.
+func (r *Replica) applyTerm(t Term) Result {
+	if m := &r.store.meta; m.Epoch == 0 {
+		m.Epoch = t.Epoch
+	}
+	return r.refuse(todo.OK)
+}
+
+// applyTodo runs a command on lists and stores what it changes.
+func (r *Replica) applyTodo(cmd *todo.Command) Result {
+	m := &r.store.meta
+	rev := m.Rev + 1
+	out := r.stage.Do(*cmd, m.Time, rev)
+	res := r.refuse(out.Code)
+	res.At, res.Items = out.At, out.Items
+	if out.Code != todo.OK || !out.Changed() {
+		return res
+	}
+	m.Rev, res.Rev = rev, rev
+	r.storeStage()
+	r.storeChange(rev, out.Items)
+	return res
+}
+
+// applyView is the state that commands are applied to, as package todo sees it.
+type applyView Replica
+
+func (v *applyView) List(name string) todo.List { return v.store.rows().listByName(name) }
+func (v *applyView) NextNum() uint64            { return v.store.meta.NextList }
+func (v *applyView) Epoch() uint64              { return v.store.meta.Epoch }
+
+func (v *applyView) Entry(num, id uint64) (todo.Entry, bool) {
+	return v.store.rows().entry(num, id)
+}
+
+// storeStage turns what a command changed into rows.
+func (r *Replica) storeStage() {
+	s, st := r.store, r.stage
+	s.meta.NextList = st.NextNum()
+	for i := range st.Lists {
+		r.storeList(&st.Lists[i])
+	}
+	for i := range st.Entries {
+		r.storeEntry(&st.Entries[i])
+	}
+	for _, num := range st.Unlinked {
+		s.del(numKey(tabList, num))
+		s.insert(numKey(tabGarbage, num), nil)
+		s.meta.Garbage++
+	}
+}
+
+// storeList keeps the highest id in the list row while there is one, and in the name row
+// afterwards: so an add changes one row of the two.
+func (r *Replica) storeList(l *todo.List) {
+	s := r.store
+	name := textKey(tabName, l.Name)
+	if l.Num == 0 {
+		s.put(name, appendUvarints(nil, 0, l.LastID))
+		return
+	}
+	if now := s.rows().nameRow(l.Name); now.num != l.Num {
+		s.put(name, appendUvarints(nil, l.Num, 0))
+	}
+	s.put(numKey(tabList, l.Num), appendList(nil, l))
+}
+
+func (r *Replica) storeEntry(e *todo.StageEntry) {
+	s := r.store
+	key := numKey(tabEntry, e.Num, e.Entry.ID)
+	if e.Existed && e.Old.Date != "" && (e.Gone || e.Old.Date != e.Entry.Date) {
+		s.del(dateKey(e.Num, e.Old.Date, e.Entry.ID))
+	}
+	if e.Gone {
+		s.del(key)
+		return
+	}
+	if e.Entry.Date != "" && (!e.Existed || e.Old.Date != e.Entry.Date) {
+		s.insert(dateKey(e.Num, e.Entry.Date, e.Entry.ID), nil)
+	}
+	row := appendEntry(make([]byte, 0, 64+len(e.Entry.Title)), &e.Entry)
+	if e.Existed {
+		s.put(key, row)
+	} else {
+		s.insert(key, row)
+	}
+}
+
+// storeChange keeps what a rev changed, and lets the oldest changes go beyond the limit.
+func (r *Replica) storeChange(rev uint64, items []todo.Item) {
+	s, m := r.store, &r.store.meta
+	changed := make([]todo.Item, 0, len(items))
+	for _, it := range items {
+		if it.Changed {
+			changed = append(changed, it)
+		}
+	}
+	row := appendItems(appendUvarints(make([]byte, 0, 128), uint64(m.Time)), changed)
+	s.insert(numKey(tabChange, rev), row)
+	m.ChangeBytes += uint64(len(row))
+	for m.ChangeBytes > r.limits.changeBytes && m.FirstChange < rev {
+		key := numKey(tabChange, m.FirstChange)
+		m.ChangeBytes -= uint64(len(s.rows().get(key)))
+		s.del(key)
+		m.FirstChange++
+	}
+}
+
+// applySweep takes away rows of deleted lists, oldest first and a bounded number: a list of
+// 200,000 rows would stall all others for most of a second.
+func (r *Replica) applySweep(sw Sweep) Result {
+	s := r.store
+	left := int(min(sw.Rows, maxSweep))
+	for left > 0 && s.meta.Garbage > 0 {
+		garbage := s.rows().first(string(tabGarbage))
+		num := lastNum(garbage)
+		keys := s.rows().keys(numKey(tabEntry, num), left)
+		if len(keys) < left {
+			keys = append(keys, s.rows().keys(numKey(tabDate, num), left-len(keys))...)
+		}
+		for _, key := range keys {
+			s.del(key)
+		}
+		if left -= len(keys); left > 0 {
+			s.del(garbage)
+			s.meta.Garbage--
+		}
+	}
+	return r.refuse(todo.OK)
+}
+
+// applyMember keeps what the group knows of a node. It refuses an ID that is known with
+// another folder, and whatever was removed.
+func (r *Replica) applyMember(m Member) Result {
+	s := r.store
+	if old, ok := s.rows().member(m.ID); ok && (old.Folder != m.Folder || old.Status == Removed) {
+		if m.Status == Known || old.Folder != m.Folder {
+			return r.refuse(MemberKnown)
+		}
+	}
+	if owner := s.rows().get(textKey(tabFolder, m.Folder)); owner != nil && string(owner) != m.ID {
+		return r.refuse(MemberKnown)
+	}
+	s.put(textKey(tabMember, m.ID), m.Encode())
+	s.put(textKey(tabFolder, m.Folder), []byte(m.ID))
+	return r.refuse(todo.OK)
+}

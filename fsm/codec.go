@@ -1,0 +1,210 @@
+package fsm
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"todod/fsm/todo"
+)
+
+// errShort is a value that ends too early or runs on too long.
+var errShort = errors.New("value is cut short or too long")
+
+// reader takes values apart that the append functions put together. The first error
+// sticks and every later read gives zero values, so callers check once, with end.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.bad = true
+		return 0
+	}
+	v := r.b[0]
+	r.b = r.b[1:]
+	return v
+}
+
+// bytes returns a slice of the input: it is valid as long as the input is.
+func (r *reader) bytes() []byte {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	v := r.b[:n:n]
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) string() string { return string(r.bytes()) }
+func (r *reader) int() int64     { return int64(r.uvarint()) }
+func (r *reader) bool() bool     { return r.byte() != 0 }
+
+// count reads a number of things that take at least one byte each, so that a damaged
+// count cannot ask for more memory than the input could fill.
+func (r *reader) count() int {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+// end returns an error unless everything was read and nothing was missing.
+func (r *reader) end() error {
+	if r.bad || len(r.b) != 0 {
+		return errShort
+	}
+	return nil
+}
+
+func appendBytes[T string | []byte](b []byte, v T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(v))), v...)
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func appendUvarints(b []byte, vs ...uint64) []byte {
+	for _, v := range vs {
+		b = binary.AppendUvarint(b, v)
+	}
+	return b
+}
+
+func appendEntry(b []byte, e *todo.Entry) []byte {
+	b = appendUvarints(b, e.ID, e.Rev, uint64(e.Created), uint64(e.Updated))
+	b = appendBool(b, e.Done)
+	b = appendBytes(b, e.Date)
+	return appendBytes(b, e.Title)
+}
+
+func (r *reader) entry() (e todo.Entry) {
+	e.ID, e.Rev, e.Created, e.Updated = r.uvarint(), r.uvarint(), r.int(), r.int()
+	e.Done = r.bool()
+	e.Date = r.string()
+	e.Title = r.string()
+	return e
+}
+
+func appendItems(b []byte, items []todo.Item) []byte {
+	b = binary.AppendUvarint(b, uint64(len(items)))
+	for i := range items {
+		it := &items[i]
+		b = append(b, byte(it.Kind))
+		b = appendBool(b, it.Changed)
+		b = appendBytes(b, it.List)
+		b = appendEntry(b, &it.Entry)
+	}
+	return b
+}
+
+func (r *reader) items() []todo.Item {
+	n := r.count()
+	if n == 0 {
+		return nil
+	}
+	items := make([]todo.Item, n)
+	for i := range items {
+		items[i] = todo.Item{Kind: todo.Kind(r.byte()), Changed: r.bool(), List: r.string(), Entry: r.entry()}
+	}
+	return items
+}
+
+// AppendResult appends the encoding of a result, as sessions keep it and as it crosses
+// between nodes.
+func AppendResult(b []byte, res *Result) []byte {
+	b = append(b, byte(res.Code))
+	b = appendUvarints(b, uint64(res.At), res.Epoch, res.Rev, uint64(res.Time), res.Value)
+	b = appendBool(b, res.Replayed)
+	b = appendBool(b, res.Elided)
+	return appendItems(b, res.Items)
+}
+
+// DecodeResult is the reverse of AppendResult.
+func DecodeResult(b []byte) (Result, error) {
+	r := &reader{b: b}
+	res := r.result()
+	return res, r.end()
+}
+
+func (r *reader) result() (res Result) {
+	res.Code = todo.Code(r.byte())
+	res.At = int(r.uvarint())
+	res.Epoch, res.Rev, res.Time, res.Value = r.uvarint(), r.uvarint(), r.int(), r.uvarint()
+	res.Replayed, res.Elided = r.bool(), r.bool()
+	res.Items = r.items()
+	return res
+}
+
+// EncodeTodo returns the payload of a TypeTodo command.
+func EncodeTodo(cmd *todo.Command) []byte {
+	b := appendBool(make([]byte, 0, 64+64*len(cmd.Ops)), cmd.Batch)
+	b = binary.AppendUvarint(b, uint64(len(cmd.Ops)))
+	for i := range cmd.Ops {
+		op := &cmd.Ops[i]
+		b = append(b, byte(op.Kind))
+		b = appendUvarints(b, op.ID, uint64(op.Fields.Set))
+		b = appendBytes(b, op.List)
+		b = appendBytes(b, op.Fields.Title)
+		b = appendBytes(b, op.Fields.Date)
+		b = appendBool(b, op.Fields.Done)
+		b = appendTags(b, op.If.Match)
+		b = appendTags(b, op.If.NoneMatch)
+	}
+	return b
+}
+
+func appendTags(b []byte, tags []todo.Tag) []byte {
+	b = binary.AppendUvarint(b, uint64(len(tags)))
+	for _, t := range tags {
+		b = appendUvarints(b, t.Epoch, t.Rev)
+	}
+	return b
+}
+
+// DecodeTodo is the reverse of EncodeTodo.
+func DecodeTodo(b []byte) (cmd todo.Command, err error) {
+	r := &reader{b: b}
+	cmd.Batch = r.bool()
+	cmd.Ops = make([]todo.Op, r.count())
+	for i := range cmd.Ops {
+		op := &cmd.Ops[i]
+		op.Kind = todo.Kind(r.byte())
+		op.ID, op.Fields.Set = r.uvarint(), todo.FieldSet(r.uvarint())
+		op.List, op.Fields.Title, op.Fields.Date = r.string(), r.string(), r.string()
+		op.Fields.Done = r.bool()
+		op.If.Match, op.If.NoneMatch = r.tags(), r.tags()
+	}
+	return cmd, r.end()
+}
+
+func (r *reader) tags() []todo.Tag {
+	n := r.count()
+	if n == 0 {
+		return nil
+	}
+	tags := make([]todo.Tag, n)
+	for i := range tags {
+		tags[i] = todo.Tag{Epoch: r.uvarint(), Rev: r.uvarint()}
+	}
+	return tags
+}

@@ -1,0 +1,176 @@
+package fsm
+
+import (
+	"crypto/sha256"
+
+	"todod/fsm/todo"
+)
+
+// limits bound what the state machine keeps. They decide what Apply does, so every node of
+// a group has the same; tests of this package alone make them smaller.
+type limits struct {
+	changeBytes uint64 // of change rows
+	keys        uint64 // idempotency keys
+	keyBytes    uint64 // of the bodies kept with them
+	keyLife     int64  // ms after which a key may go
+	keyMinLife  int64  // ms before which no key goes, however many come
+	keyBody     int    // bytes of a result kept with a key; beyond it items lose their texts
+}
+
+var defaultLimits = limits{
+	changeBytes: 128 << 20,
+	keys:        1_000_000,
+	keyBytes:    128 << 20,
+	keyLife:     24 * 60 * 60 * 1000,
+	keyMinLife:  60 * 1000,
+	keyBody:     4 << 10,
+}
+
+// maxSweep bounds the rows that one TypeSweep command takes away.
+const maxSweep = 10_000
+
+// keyRow is the answer kept under an idempotency key.
+type keyRow struct {
+	seq         uint64 // its place in the order keys came in
+	time        int64
+	fingerprint string
+	result      []byte
+}
+
+// applyKeyed applies a command on lists once for each idempotency key: the same request
+// again gets the same answer, another request under the key is refused.
+func (r *Replica) applyKeyed(c *Command) (Result, error) {
+	cmd, err := DecodeTodo(c.Payload)
+	if err != nil {
+		return Result{}, err
+	}
+	if c.Key == "" {
+		return r.applyTodo(&cmd), nil
+	}
+	m := &r.store.meta
+	key := keyHash(c.Principal, c.Key)
+	print := fingerprint(c.Payload)
+	if row, ok := r.keyRow(key); ok {
+		if m.Time-row.time < r.limits.keyLife {
+			return r.replay(&row, print, &cmd), nil
+		}
+		r.dropKey(row.seq, key, &row)
+	}
+	if !r.makeRoom() {
+		return r.refuse(KeysFull), nil
+	}
+	res := r.applyTodo(&cmd)
+	r.storeKey(key, print, &res)
+	return res, nil
+}
+
+func keyHash(principal, key string) string {
+	sum := sha256.Sum256(append(appendBytes(nil, principal), key...))
+	return string(tabKey) + string(sum[:16])
+}
+
+func fingerprint(payload []byte) string {
+	sum := sha256.Sum256(payload)
+	return string(sum[:16])
+}
+
+func (r *Replica) keyRow(key string) (row keyRow, ok bool) {
+	b := r.store.rows().get(key)
+	if b == nil {
+		return row, false
+	}
+	in := &reader{b: b}
+	row = keyRow{seq: in.uvarint(), time: in.int(), fingerprint: in.string(), result: in.bytes()}
+	in.must()
+	return row, true
+}
+
+func (r *Replica) storeKey(key, print string, res *Result) {
+	s, m := r.store, &r.store.meta
+	body := AppendResult(nil, shorten(res, r.limits.keyBody))
+	b := appendUvarints(make([]byte, 0, 48+len(body)), m.NextKey, uint64(m.Time))
+	s.insert(key, appendBytes(appendBytes(b, print), body))
+	s.insert(numKey(tabOrder, m.NextKey), []byte(key))
+	m.NextKey++
+	m.Keys++
+	m.KeyBytes += uint64(len(body))
+}
+
+// shorten returns the result as it is kept with a key. The texts of a single add are in the
+// request that comes again; other results lose theirs only when they are too large.
+func shorten(res *Result, most int) *Result {
+	short := *res
+	if isSingleAdd(res) {
+		item := res.Items[0]
+		item.Entry.Title, item.Entry.Date = "", ""
+		short.Items = []todo.Item{item}
+		return &short
+	}
+	if len(AppendResult(nil, res)) <= most {
+		return &short
+	}
+	short.Elided = true
+	short.Items = nil
+	if len(res.Items) == 1 {
+		item := res.Items[0]
+		item.Entry.Title = ""
+		short.Items = []todo.Item{item}
+	}
+	return &short
+}
+
+func isSingleAdd(res *Result) bool {
+	return len(res.Items) == 1 && res.Items[0].Kind == todo.Add
+}
+
+// replay is the answer to a request whose key came before.
+func (r *Replica) replay(row *keyRow, print string, cmd *todo.Command) Result {
+	if row.fingerprint != print {
+		return r.refuse(KeyReused)
+	}
+	in := &reader{b: row.result}
+	res := in.result()
+	in.must()
+	res.Replayed = true
+	if isSingleAdd(&res) {
+		res.Items[0].Entry.Title, res.Items[0].Entry.Date = cmd.Ops[0].Fields.Title, cmd.Ops[0].Fields.Date
+	}
+	return res
+}
+
+// makeRoom lets at most two of the oldest keys go: those past their life and, when the
+// table is full, those past the least a key is promised. It reports whether there is room.
+func (r *Replica) makeRoom() bool {
+	m := &r.store.meta
+	for range 2 {
+		if m.Keys == 0 {
+			break
+		}
+		key := string(r.store.rows().get(numKey(tabOrder, m.FirstKey)))
+		if key == "" { // dropped out of order, when its request came again past its life
+			m.FirstKey++
+			continue
+		}
+		row, _ := r.keyRow(key)
+		age := m.Time - row.time
+		if age < r.limits.keyLife && (!r.keysFull() || age < r.limits.keyMinLife) {
+			break
+		}
+		r.dropKey(m.FirstKey, key, &row)
+		m.FirstKey++
+	}
+	return !r.keysFull()
+}
+
+func (r *Replica) keysFull() bool {
+	m := &r.store.meta
+	return m.Keys >= r.limits.keys || m.KeyBytes >= r.limits.keyBytes
+}
+
+func (r *Replica) dropKey(seq uint64, key string, row *keyRow) {
+	m := &r.store.meta
+	r.store.del(key)
+	r.store.del(numKey(tabOrder, seq))
+	m.Keys--
+	m.KeyBytes -= uint64(len(row.result))
+}

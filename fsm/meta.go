@@ -1,0 +1,85 @@
+package fsm
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// meta is what the state machine knows of itself: one row, written in the same transaction
+// as the rows it speaks of.
+type meta struct {
+	Flush uint64 // counts flushes of this file; it alone is not replicated
+
+	Index, Term uint64 // of the last log entry applied
+	ConfIndex   uint64 // of the last configuration of the group
+	Conf        []byte // that configuration, as Raft encodes it
+
+	Rev, Epoch uint64
+	Time       int64  // the highest leader time seen, Unix ms
+	Chain, Set uint64 // hash over the history; additive hash over all rows
+
+	NextList    uint64 // internal number for the next new list
+	NextSession uint64
+	Garbage     uint64 // deleted lists whose rows are still to go
+
+	FirstChange, ChangeBytes     uint64 // oldest rev with a change row; bytes of all of them
+	FirstKey, NextKey            uint64 // sequences of the oldest and the next idempotency key
+	Keys, KeyBytes, SessionCount uint64
+}
+
+func newMeta() meta {
+	return meta{Flush: 1, NextList: 1, NextSession: 1, FirstChange: 1, FirstKey: 1, NextKey: 1}
+}
+
+func (m *meta) encode() []byte {
+	b := binary.BigEndian.AppendUint64(nil, m.Flush)
+	b = appendUvarints(b, m.Index, m.Term, m.ConfIndex, m.Rev, m.Epoch, uint64(m.Time), m.Chain, m.Set,
+		m.NextList, m.NextSession, m.Garbage, m.FirstChange, m.ChangeBytes,
+		m.FirstKey, m.NextKey, m.Keys, m.KeyBytes, m.SessionCount)
+	return seal(string(metaKey), appendBytes(b, m.Conf))
+}
+
+// decodeMeta returns the zero meta for no row.
+func decodeMeta(row []byte) (m meta, err error) {
+	if row == nil {
+		return m, nil
+	}
+	b, err := unseal(string(metaKey), row)
+	if err != nil {
+		return m, err
+	}
+	if len(b) < 8 {
+		return m, ErrDamaged
+	}
+	m.Flush = binary.BigEndian.Uint64(b)
+	r := &reader{b: b[8:]}
+	for _, p := range []*uint64{&m.Index, &m.Term, &m.ConfIndex, &m.Rev, &m.Epoch} {
+		*p = r.uvarint()
+	}
+	m.Time = r.int()
+	for _, p := range []*uint64{&m.Chain, &m.Set, &m.NextList, &m.NextSession, &m.Garbage, &m.FirstChange,
+		&m.ChangeBytes, &m.FirstKey, &m.NextKey, &m.Keys, &m.KeyBytes, &m.SessionCount} {
+		*p = r.uvarint()
+	}
+	m.Conf = append([]byte(nil), r.bytes()...)
+	if r.end() != nil {
+		return m, ErrDamaged
+	}
+	return m, nil
+}
+
+// rowHash is what one row adds to the set hash. It guards against defects and decay, not
+// against someone who makes collisions.
+func rowHash(key string, row []byte) uint64 {
+	var buf [256]byte
+	return xxhash.Sum64(append(append(buf[:0], key...), row...))
+}
+
+// link extends the chain by one command and its result.
+func (m *meta) link(payload, result []byte) {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 32+len(payload)+len(result)), m.Chain)
+	b = binary.BigEndian.AppendUint64(b, m.Rev)
+	b = appendBytes(b, payload)
+	m.Chain = xxhash.Sum64(append(b, result...))
+}

@@ -1,0 +1,58 @@
+package fsm
+
+// Payloads of the commands that are not about lists.
+
+// Term is the payload of TypeTerm.
+type Term struct {
+	Node  string // the leader
+	Epoch uint64 // becomes the epoch of a group that has none yet; never 0
+}
+
+// Session is the payload of TypeSession: a process of a node, which numbers what it
+// forwards. Opening closes the node's older sessions; to open the same again gives the same.
+type Session struct {
+	Node, Boot string
+}
+
+// Sweep is the payload of TypeSweep.
+type Sweep struct {
+	Rows uint64 // how many rows to take away at most
+}
+
+// Status is how far a node is in belonging to the group. Stored: never renumber.
+type Status uint8
+
+// The statuses of a member.
+const (
+	Known   Status = 1 // on its way in, or in
+	Removed Status = 2 // taken out for good: its folder may never join again
+)
+
+// Member is the payload of TypeMember and what is kept of it: a node, its data folder and
+// its advertised addresses.
+type Member struct {
+	ID, Folder, HTTP, Raft string
+	Status                 Status
+}
+
+// Encode returns the payload.
+func (p Term) Encode() []byte { return appendUvarints(appendBytes(nil, p.Node), p.Epoch) }
+
+// Encode returns the payload.
+func (p Session) Encode() []byte { return appendBytes(appendBytes(nil, p.Node), p.Boot) }
+
+// Encode returns the payload.
+func (p Sweep) Encode() []byte { return appendUvarints(nil, p.Rows) }
+
+// Encode returns the payload.
+func (m Member) Encode() []byte {
+	b := append([]byte(nil), byte(m.Status))
+	b = appendBytes(appendBytes(b, m.ID), m.Folder)
+	return appendBytes(appendBytes(b, m.HTTP), m.Raft)
+}
+
+func (r *reader) member() (m Member) {
+	m.Status = Status(r.byte())
+	m.ID, m.Folder, m.HTTP, m.Raft = r.string(), r.string(), r.string(), r.string()
+	return m
+}

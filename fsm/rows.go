@@ -1,0 +1,98 @@
+package fsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"todod/fsm/todo"
+)
+
+// Every row of the replica has a key that begins with the letter of its table. Numbers in
+// keys are 8 bytes, big endian, so that the order of keys is the order of numbers.
+const (
+	tabChange  = 'c' // rev -> what changed
+	tabDate    = 'd' // list number, date, id -> nothing: the index by date, in the order added
+	tabEntry   = 'e' // list number, id -> the entry
+	tabFolder  = 'f' // data-folder ID -> node ID
+	tabGarbage = 'g' // number of a deleted list whose rows are still to go -> nothing
+	tabKey     = 'k' // hash of principal and idempotency key -> the answer
+	tabList    = 'l' // list number -> the list
+	tabMember  = 'm' // node ID -> the member
+	tabName    = 'n' // name -> list number and highest id ever used
+	tabNode    = 'b' // node ID -> the number of its open session
+	tabOrder   = 'o' // sequence -> hash: keys in the order they came
+	tabResult  = 'r' // session number, number -> result
+	tabSession = 's' // session number -> the session
+)
+
+// A row is: format version, payload, CRC32C over key, version and payload.
+const rowVersion = 1
+
+func seal(key string, payload []byte) []byte {
+	row := make([]byte, 0, 1+len(payload)+crcSize)
+	row = append(append(row, rowVersion), payload...)
+	return binary.BigEndian.AppendUint32(row, rowSum(key, row))
+}
+
+func rowSum(key string, versioned []byte) uint32 {
+	var buf [128]byte
+	return crc32.Update(crc32.Checksum(append(buf[:0], key...), castagnoli), castagnoli, versioned)
+}
+
+// unseal returns the payload of a row, or why the row cannot be used.
+func unseal(key string, row []byte) ([]byte, error) {
+	if len(row) < 1+crcSize {
+		return nil, fmt.Errorf("row of table %q: %w", key[:1], ErrDamaged)
+	}
+	body := row[:len(row)-crcSize]
+	if rowSum(key, body) != binary.BigEndian.Uint32(row[len(body):]) {
+		return nil, fmt.Errorf("row of table %q: %w", key[:1], ErrDamaged)
+	}
+	if body[0] != rowVersion {
+		return nil, fmt.Errorf("row of table %q with version %d: %w", key[:1], body[0], ErrUnknown)
+	}
+	return body[1:], nil
+}
+
+func numKey(table byte, nums ...uint64) string {
+	var buf [1 + 2*8]byte
+	b := append(buf[:0], table)
+	for _, n := range nums {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	return string(b)
+}
+
+func textKey(table byte, text string) string { return string(rune(table)) + text }
+
+func dateKey(num uint64, date string, id uint64) string {
+	var buf [1 + 8 + 10 + 8]byte
+	b := binary.BigEndian.AppendUint64(append(buf[:0], tabDate), num)
+	return string(binary.BigEndian.AppendUint64(append(b, date...), id))
+}
+
+func lastNum(key string) uint64 {
+	return binary.BigEndian.Uint64([]byte(key[len(key)-8:]))
+}
+
+// after returns the first key beyond all keys with the given prefix.
+func after(prefix string) string {
+	b := []byte(prefix)
+	for b[len(b)-1] == 0xff { // a key begins with a letter, so this ends
+		b = b[:len(b)-1]
+	}
+	b[len(b)-1]++
+	return string(b)
+}
+
+func appendList(b []byte, l *todo.List) []byte {
+	b = appendUvarints(b, l.LastID, l.Entries, l.Open, l.Rev)
+	return appendBytes(b, l.Name)
+}
+
+func (r *reader) list(num uint64) todo.List {
+	l := todo.List{Num: num, LastID: r.uvarint(), Entries: r.uvarint(), Open: r.uvarint(), Rev: r.uvarint()}
+	l.Name = r.string()
+	return l
+}

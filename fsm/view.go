@@ -1,0 +1,285 @@
+package fsm
+
+import (
+	"todod/fsm/todo"
+)
+
+// must panics with a storage error unless a row was read wholly.
+func (r *reader) must() {
+	if err := r.end(); err != nil {
+		panic(storageError{ErrDamaged})
+	}
+}
+
+// end2 is end for payloads of the log.
+func (r *reader) end2() error {
+	if r.end() != nil {
+		return ErrDamaged
+	}
+	return nil
+}
+
+// nameRow is what a name maps to: a list, or the highest id that was ever used under it.
+type nameRow struct{ num, lastID uint64 }
+
+func (r rows) nameRow(name string) (row nameRow) {
+	if b := r.get(textKey(tabName, name)); b != nil {
+		in := &reader{b: b}
+		row = nameRow{num: in.uvarint(), lastID: in.uvarint()}
+		in.must()
+	}
+	return row
+}
+
+func (r rows) listByName(name string) todo.List {
+	row := r.nameRow(name)
+	if row.num == 0 {
+		return todo.List{Name: name, LastID: row.lastID}
+	}
+	return r.listByNum(row.num)
+}
+
+func (r rows) listByNum(num uint64) todo.List {
+	in := &reader{b: r.get(numKey(tabList, num))}
+	l := in.list(num)
+	in.must()
+	return l
+}
+
+func (r rows) entry(num, id uint64) (todo.Entry, bool) {
+	b := r.get(numKey(tabEntry, num, id))
+	if b == nil {
+		return todo.Entry{}, false
+	}
+	return decodeEntry(b), true
+}
+
+func decodeEntry(b []byte) todo.Entry {
+	in := &reader{b: b}
+	e := in.entry()
+	in.must()
+	return e
+}
+
+func (r rows) member(id string) (m Member, ok bool) {
+	b := r.get(textKey(tabMember, id))
+	if b == nil {
+		return m, false
+	}
+	in := &reader{b: b}
+	m = in.member()
+	in.must()
+	return m, true
+}
+
+// first returns the first key with a prefix, "" if there is none.
+func (r rows) first(prefix string) string {
+	if keys := r.keys(prefix, 1); len(keys) > 0 {
+		return keys[0]
+	}
+	return ""
+}
+
+// keys returns the first keys with a prefix, at most most.
+func (r rows) keys(prefix string, most int) (keys []string) {
+	r.scan(prefix, after(prefix), func(key string, _ []byte) bool {
+		keys = append(keys, key)
+		return len(keys) < most
+	})
+	return keys
+}
+
+func (r rows) keysBetween(from, below string) (keys []string) {
+	r.scan(from, below, func(key string, _ []byte) bool {
+		keys = append(keys, key)
+		return true
+	})
+	return keys
+}
+
+// View is one consistent state of the replica. It is used by one goroutine and must be
+// closed soon: an open one keeps the file from reusing pages.
+type View struct {
+	rows rows
+	meta *meta
+}
+
+// View opens a view of all that is applied by now. A row that is damaged makes its methods
+// panic; the process must not go on serving then.
+func (r *Replica) View() (*View, error) {
+	rows, img, err := r.store.view()
+	if err != nil {
+		return nil, err
+	}
+	return &View{rows: rows, meta: &img.meta}, nil
+}
+
+// Close ends the view.
+func (v *View) Close() { v.rows.close() }
+
+// Rev is the rev of the view's state.
+func (v *View) Rev() uint64 { return v.meta.Rev }
+
+// Epoch is the epoch that the view's revs belong to; 0 in a group without a first term.
+func (v *View) Epoch() uint64 { return v.meta.Epoch }
+
+// Index is the index of the last log entry that the view holds.
+func (v *View) Index() uint64 { return v.meta.Index }
+
+// List returns the list with a name, if there is one.
+func (v *View) List(name string) (todo.List, bool) {
+	l := v.rows.listByName(name)
+	return l, l.Num != 0
+}
+
+// Lists returns the lists whose names begin with prefix and come after a name, in byte order,
+// and whether there are more than limit.
+func (v *View) Lists(prefix, afterName string, limit int) (lists []todo.List, more bool) {
+	from := textKey(tabName, prefix)
+	if afterName != "" {
+		from = max(from, textKey(tabName, afterName)+"\x00")
+	}
+	v.rows.scan(from, after(textKey(tabName, prefix)), func(_ string, payload []byte) bool {
+		num := (&reader{b: payload}).uvarint()
+		if num == 0 {
+			return true // deleted: the name is kept for its highest id
+		}
+		if len(lists) == limit {
+			more = true
+			return false
+		}
+		lists = append(lists, v.rows.listByNum(num))
+		return true
+	})
+	return lists, more
+}
+
+// Entry returns an entry of a list, if there is one.
+func (v *View) Entry(list string, id uint64) (todo.Entry, bool) {
+	num := v.rows.nameRow(list).num
+	if num == 0 {
+		return todo.Entry{}, false
+	}
+	return v.rows.entry(num, id)
+}
+
+// Query says which entries of a list to return. Dates are 2006-01-02, "" for no bound.
+type Query struct {
+	Date     string // of this day only
+	From, To string // from this day on, up to this day inclusive
+	Done     *bool
+	After    Position // of the last entry of the page before
+	Limit    int
+}
+
+// Position is the place of an entry in the order of a query.
+type Position struct {
+	Date string
+	ID   uint64
+}
+
+// Entries returns a page of a list's entries and whether there are more. They come in the
+// order they were added; with From or To by date first, undated ones left out.
+func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
+	num := v.rows.nameRow(list).num
+	if num == 0 {
+		return nil, false
+	}
+	take := func(e todo.Entry) bool {
+		if q.Done != nil && e.Done != *q.Done {
+			return true
+		}
+		if len(page) == q.Limit {
+			more = true
+			return false
+		}
+		page = append(page, e)
+		return true
+	}
+	if q.Date == "" && q.From == "" && q.To == "" {
+		from := numKey(tabEntry, num, q.After.ID+1)
+		v.rows.scan(from, after(numKey(tabEntry, num)), func(_ string, payload []byte) bool {
+			return take(decodeEntry(payload))
+		})
+		return page, more
+	}
+	from, below, ok := q.dates(num)
+	if !ok {
+		return nil, false
+	}
+	v.rows.scan(from, below, func(key string, _ []byte) bool {
+		e, found := v.rows.entry(num, lastNum(key))
+		if !found {
+			panic(storageError{ErrDamaged})
+		}
+		return take(e)
+	})
+	return page, more
+}
+
+// dates returns the bounds of the query in the index by date; not ok if nothing can be
+// between them.
+func (q *Query) dates(num uint64) (from, below string, ok bool) {
+	first, last := max(q.Date, q.From), "9999-99-99"
+	if q.To != "" {
+		last = q.To
+	}
+	if q.Date != "" {
+		last = min(last, q.Date)
+	}
+	if first > last {
+		return "", "", false
+	}
+	from = numKey(tabDate, num) + first
+	if q.After.Date != "" {
+		from = max(from, dateKey(num, q.After.Date, q.After.ID+1))
+	}
+	return from, after(dateKey(num, last, ^uint64(0))), true
+}
+
+// Members returns what the group knows of its nodes, removed ones too, sorted by ID.
+func (v *View) Members() (members []Member) {
+	prefix := string(tabMember)
+	v.rows.scan(prefix, after(prefix), func(_ string, payload []byte) bool {
+		in := &reader{b: payload}
+		members = append(members, in.member())
+		in.must()
+		return true
+	})
+	return members
+}
+
+// Member returns what the group knows of a node, if it knows it.
+func (v *View) Member(id string) (Member, bool) { return v.rows.member(id) }
+
+// FolderOwner returns the node that a data folder belongs to, "" if the group never saw it.
+func (v *View) FolderOwner(folder string) string {
+	return string(v.rows.get(textKey(tabFolder, folder)))
+}
+
+// Change is what one rev changed.
+type Change struct {
+	Rev   uint64
+	Time  int64 // Unix ms
+	Items []todo.Item
+}
+
+// Changes returns the changes after a rev in order, at most limit. It is not ok when some of
+// them are no longer kept.
+func (v *View) Changes(since uint64, limit int) (changes []Change, ok bool) {
+	if since+1 < v.meta.FirstChange {
+		return nil, false
+	}
+	prefix := string(tabChange)
+	v.rows.scan(numKey(tabChange, since+1), after(prefix), func(key string, payload []byte) bool {
+		in := &reader{b: payload}
+		c := Change{Rev: lastNum(key), Time: in.int(), Items: in.items()}
+		in.must()
+		changes = append(changes, c)
+		return len(changes) < limit
+	})
+	return changes, true
+}
+
+// Empty reports whether no command ever changed anything.
+func (v *View) Empty() bool { return v.meta.Rev == 0 }
