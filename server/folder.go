@@ -1,0 +1,198 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// folderVersion is the format of a data folder; a program refuses a newer one.
+const folderVersion = 1
+
+// The phases of a data folder, as node.json keeps them.
+const (
+	phaseEmpty    = "empty"    // belongs to no group
+	phaseFounding = "founding" // its group of one is being made
+	phaseJoining  = "joining"  // it asked to be let into a group, and may have been
+	phaseMember   = "member"
+	phaseRemoved  = "removed" // taken out for good
+)
+
+// folder is the data folder of one node: locked while the node runs, and with an identity of
+// its own, so that a wiped one is not taken for what it was.
+type folder struct {
+	dir   string
+	lock  *os.File
+	state folderState
+}
+
+// folderState is node.json.
+type folderState struct {
+	Version int      `json:"version"`
+	ID      string   `json:"id"`
+	Folder  string   `json:"folder"` // random, made with the folder
+	Group   string   `json:"group"`  // "" before the node belongs to one
+	Phase   string   `json:"phase"`
+	Targets []string `json:"targets,omitempty"` // of a join under way: HTTP addresses
+	Former  string   `json:"former,omitempty"`  // of a join from a group of one: that group
+}
+
+// openFolder finds, makes and locks the folder of a node in data.
+func openFolder(data, id string) (*folder, error) {
+	if id == "" {
+		var err error
+		if id, err = defaultID(data); err != nil {
+			return nil, err
+		}
+	}
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	f := &folder{dir: filepath.Join(data, id)}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return nil, exit(ExitFailed, "the data folder cannot be made: %v", sentence(err))
+	}
+	if err := f.acquire(); err != nil {
+		return nil, err
+	}
+	if err := f.load(id); err != nil {
+		f.lock.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// defaultID is the only node folder in data, else the name of the host.
+func defaultID(data string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(data, "*", "node.json"))
+	if err != nil {
+		return "", err
+	}
+	switch len(found) {
+	case 0:
+		host, err := os.Hostname()
+		if err != nil {
+			return "", fmt.Errorf("the host has no name: give the node one with --id")
+		}
+		return strings.TrimLeft(strings.Map(idRune, host), "."), nil
+	case 1:
+		return filepath.Base(filepath.Dir(found[0])), nil
+	}
+	return "", fmt.Errorf("the data folder holds %d nodes: say which one with --id", len(found))
+}
+
+func idRune(r rune) rune {
+	if strings.ContainsRune(idChars, r) {
+		return r
+	}
+	return '-'
+}
+
+// sentence takes the path out of a file error.
+func sentence(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (f *folder) acquire() error {
+	lock, err := os.OpenFile(filepath.Join(f.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return exit(ExitFailed, "the data folder cannot be written: %v", sentence(err))
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return exit(ExitFailed, "another process runs on this data folder: stop it, or give another --id or --data")
+	}
+	f.lock = lock
+	return nil
+}
+
+func (f *folder) load(id string) error {
+	b, err := os.ReadFile(filepath.Join(f.dir, "node.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		if f.has("raft.db") || f.has("replica.db") {
+			return exit(ExitFolderRefused, "the data folder has lost its identity (node.json): restore it, or begin with an empty folder and a new --id")
+		}
+		f.state = folderState{Version: folderVersion, ID: id, Folder: rand.Text(), Phase: phaseEmpty}
+		return f.save()
+	}
+	if err != nil {
+		return exit(ExitFailed, "the data folder cannot be read: %v", sentence(err))
+	}
+	if err := json.Unmarshal(b, &f.state); err != nil || f.state.Folder == "" {
+		return exit(ExitFolderRefused, "the data folder's node.json is damaged: restore it, or begin with an empty folder and a new --id")
+	}
+	switch {
+	case f.state.Version > folderVersion:
+		return exit(ExitFolderRefused, "the data folder is of a newer todod (format %d, this one reads up to %d): run that version", f.state.Version, folderVersion)
+	case f.state.ID != id:
+		return exit(ExitFolderRefused, "the data folder belongs to node %s, not to %s: give --id %s", f.state.ID, id, f.state.ID)
+	case f.state.Phase == phaseRemoved:
+		return exit(ExitFolderRefused, "node %s was removed from its group and its data folder may not come back: begin with an empty folder and a new --id", id)
+	}
+	return nil
+}
+
+func (f *folder) has(name string) bool {
+	_, err := os.Stat(filepath.Join(f.dir, name))
+	return err == nil
+}
+
+// change sets the state durably: it holds after a crash once this returns.
+func (f *folder) change(set func(*folderState)) error {
+	set(&f.state)
+	return f.save()
+}
+
+func (f *folder) save() error {
+	b, err := json.MarshalIndent(f.state, "", "  ")
+	if err != nil {
+		return err
+	}
+	return f.write(append(b, '\n'))
+}
+
+func (f *folder) write(b []byte) (err error) {
+	defer func() {
+		if err != nil {
+			err = exit(ExitStorage, "the data folder cannot be written: %v", sentence(err))
+		}
+	}()
+	tmp, err := os.Create(filepath.Join(f.dir, "node.json.tmp"))
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(b)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), filepath.Join(f.dir, "node.json")); err != nil {
+		return err
+	}
+	dir, err := os.Open(f.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// wipe takes the log and the replica away: for a node that leaves a group of one, which
+// never accepted a write, to join another.
+func (f *folder) wipe() error {
+	for _, name := range []string{"raft.db", "replica.db"} {
+		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return exit(ExitStorage, "the data folder cannot be emptied: %v", sentence(err))
+		}
+	}
+	return nil
+}
+
+func (f *folder) close() error { return f.lock.Close() }

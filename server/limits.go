@@ -1,0 +1,53 @@
+package server
+
+import "time"
+
+// The limits of a node, each with its reason.
+const (
+	// maxProcesses is the most list processes that live at a time: one costs about 3.4 KB,
+	// so 100,000 of them would be 337 MB.
+	maxProcesses = 20_000
+	// maxMailbox is how many commands may wait at one list before it answers 429.
+	maxMailbox = 1024
+	// maxWaiting is how many commands may wait for the proposer, over all lists, before
+	// the node answers 503: some seconds of work.
+	maxWaiting = 32_768
+	// maxEntryBytes bounds what is coalesced into one log entry. Raft's thresholds count
+	// entries, not bytes, and MaxAppendEntries of them travel together. One
+	// command may be larger than this and then goes alone.
+	maxEntryBytes = 128 << 10
+	// maxProposals is how many log entries are on their way to commit at a time. More make
+	// smaller batches and are slower: a commit round costs the same whatever it carries.
+	maxProposals = 2
+	// maxForwards is how many batches a follower has on their way to the leader.
+	maxForwards = 4
+	// maxForwardBytes bounds one forwarded batch.
+	maxForwardBytes = 1 << 20
+
+	// electionTimeout serves as heartbeat, election and lease timeout: shorter ones lead to
+	// needless elections under full load on small machines.
+	electionTimeout = 500 * time.Millisecond
+	// commitTimeout is how often an idle leader tells its followers what is committed. At 5 ms
+	// an idle group burns 0.08 cores, at 50 ms 0.03; reads do not wait for it (reads.go).
+	commitTimeout = 50 * time.Millisecond
+	// trailingLogs stay in the log after a snapshot, so that a node that was away for a
+	// moment needs no snapshot. It must not be 0: see fsm/snapshot.go.
+	trailingLogs = 1024
+	// snapshotEntries and snapshotBytes of log since the last snapshot call for a new one.
+	snapshotEntries = 8192
+	snapshotBytes   = 32 << 20
+
+	// readTimeout is how long a linearizable read tries to have a leader confirmed.
+	readTimeout = 1500 * time.Millisecond
+	// pingEvery is how often a node asks each other for signs of life, and
+	// downAfter how long it may stay silent before it counts as down.
+	pingEvery = 250 * time.Millisecond
+	downAfter = 2 * time.Second
+	// maxClockOffset is how far a node's clock may be off the median of the voters for it
+	// to stamp commands: a clock years ahead would expire every key for good.
+	maxClockOffset = 10 * time.Second
+	// joinEvery is how often a node asks again to be let into a group.
+	joinEvery = 500 * time.Millisecond
+	// sweepRows is how many rows of deleted lists one command takes away.
+	sweepRows = 1000
+)
