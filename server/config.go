@@ -31,6 +31,10 @@ type Config struct {
 	Contacts        Contacts      // how to speak with the nodes of Join; needed for joining only
 	Version         string        // of the program, for others to see
 
+	// Fatal is called when the node cannot go on, by the goroutine that found out: a program
+	// ends its process there, before anything else is done on top of a failed disk.
+	Fatal func(*Exit)
+
 	Logger  *slog.Logger          // none by default
 	Metrics prometheus.Registerer // none by default
 

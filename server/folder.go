@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -28,6 +29,7 @@ const (
 type folder struct {
 	dir   string
 	lock  *os.File
+	mu    sync.Mutex // guards state against phase; changes are made one at a time
 	state folderState
 }
 
@@ -118,7 +120,7 @@ func (f *folder) acquire() error {
 func (f *folder) load(id string) error {
 	b, err := os.ReadFile(filepath.Join(f.dir, "node.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		if f.has("raft.db") || f.has("replica.db") {
+		if f.has(logName) || f.has(replicaName) {
 			return exit(ExitFolderRefused, "the data folder has lost its identity (node.json): restore it, or begin with an empty folder and a new --id")
 		}
 		f.state = folderState{Version: folderVersion, ID: id, Folder: rand.Text(), Phase: phaseEmpty}
@@ -148,8 +150,16 @@ func (f *folder) has(name string) bool {
 
 // change sets the state durably: it holds after a crash once this returns.
 func (f *folder) change(set func(*folderState)) error {
+	f.mu.Lock()
 	set(&f.state)
+	f.mu.Unlock()
 	return f.save()
+}
+
+func (f *folder) phase() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state.Phase
 }
 
 func (f *folder) save() error {
@@ -177,6 +187,11 @@ func (f *folder) write(b []byte) (err error) {
 	if err := os.Rename(tmp.Name(), filepath.Join(f.dir, "node.json")); err != nil {
 		return err
 	}
+	return f.sync()
+}
+
+// sync makes the names in the folder durable.
+func (f *folder) sync() error {
 	dir, err := os.Open(f.dir)
 	if err != nil {
 		return err
@@ -187,7 +202,7 @@ func (f *folder) write(b []byte) (err error) {
 // wipe takes the log and the replica away: for a node that leaves a group of one, which
 // never accepted a write, to join another.
 func (f *folder) wipe() error {
-	for _, name := range []string{"raft.db", "replica.db"} {
+	for _, name := range []string{logName, replicaName} {
 		if err := os.Remove(filepath.Join(f.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return exit(ExitStorage, "the data folder cannot be emptied: %v", sentence(err))
 		}

@@ -51,3 +51,27 @@ const (
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )
+
+const (
+	// maxAppendEntries travel to a follower together.
+	maxAppendEntries = 64
+	// logCache is how many of the newest log entries are kept in memory for followers.
+	logCache = 512
+	// transportTimeout bounds one exchange between two Rafts.
+	transportTimeout = 10 * time.Second
+	// pingTimeout is how long a call that should be answered at once may take.
+	pingTimeout = time.Second
+	// roundPause is between two attempts to find or confirm a leader.
+	roundPause = 5 * time.Millisecond
+	// promoteEvery is how often the leader looks whether a new member has caught up.
+	promoteEvery = 25 * time.Millisecond
+	// The survivors of a dead leader are asked every pollEvery, for pollTimeout at most, and for
+	// pollGrace more once a majority has agreed. A candidate with a worse log lets rankPause
+	// pass for each better one: 30 ms let two run at once under load, and cost seconds.
+	pollEvery   = 5 * time.Millisecond
+	pollTimeout = 300 * time.Millisecond
+	pollGrace   = 5 * time.Millisecond
+	rankPause   = 200 * time.Millisecond
+	// closeTimeout is how long a stopping node waits for its last proposals.
+	closeTimeout = 2 * time.Second
+)

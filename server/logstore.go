@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"sync/atomic"
@@ -15,14 +16,18 @@ import (
 
 // logStore is the log on disk, with a CRC32C for each entry: raft-boltdb has none. The
 // sum is kept in the entry's Extensions, a field that Raft carries and never reads.
+//
+// The first error of the disk ends the node: after a failed fsync the kernel may have dropped
+// the pages, so nothing that is tried again can be trusted.
 type logStore struct {
 	*raftboltdb.BoltStore
 	bytes atomic.Int64 // appended since the last snapshot
+	fatal func(error)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func openLogStore(path string, noSync bool) (*logStore, error) {
+func openLogStore(path string, noSync bool, fatal func(error)) (*logStore, error) {
 	s, err := raftboltdb.New(raftboltdb.Options{
 		Path: path, NoSync: noSync, MsgpackUseNewTimeFormat: true,
 		BoltOptions: &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType, NoSync: noSync},
@@ -30,7 +35,7 @@ func openLogStore(path string, noSync bool) (*logStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	return &logStore{BoltStore: s}, nil
+	return &logStore{BoltStore: s, fatal: fatal}, nil
 }
 
 // logSum covers what an entry says. AppendedAt is left out: it is the appending node's clock,
@@ -58,7 +63,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		size += len(log.Data)
 	}
 	if err := s.BoltStore.StoreLogs(sealed); err != nil {
-		return err
+		return s.failed("write the log", err)
 	}
 	s.bytes.Add(int64(size))
 	return nil
@@ -66,11 +71,14 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 
 // GetLog returns an entry, or fsm.ErrDamaged if it is not as it was stored.
 func (s *logStore) GetLog(index uint64, log *raft.Log) error {
-	if err := s.BoltStore.GetLog(index, log); err != nil {
+	err := s.BoltStore.GetLog(index, log)
+	switch {
+	case errors.Is(err, raft.ErrLogNotFound):
 		return err
-	}
-	if string(log.Extensions) != string(logSum(log)) || log.Index != index {
-		return fmt.Errorf("log entry %d: %w", index, fsm.ErrDamaged)
+	case err != nil:
+		return s.failed("read the log", err)
+	case string(log.Extensions) != string(logSum(log)) || log.Index != index:
+		return s.failed("read the log", fmt.Errorf("log entry %d: %w", index, fsm.ErrDamaged))
 	}
 	log.Extensions = nil
 	return nil
@@ -79,3 +87,27 @@ func (s *logStore) GetLog(index uint64, log *raft.Log) error {
 // IsMonotonic makes Raft clear the log after a snapshot was received, rather than leave a
 // gap in it.
 func (s *logStore) IsMonotonic() bool { return true }
+
+// DeleteRange takes entries away.
+func (s *logStore) DeleteRange(first, last uint64) error {
+	return s.failed("cut the log", s.BoltStore.DeleteRange(first, last))
+}
+
+// Set and SetUint64 keep Raft's term and vote.
+func (s *logStore) Set(key, value []byte) error {
+	return s.failed("write the vote", s.BoltStore.Set(key, value))
+}
+
+// SetUint64 is Set for numbers.
+func (s *logStore) SetUint64(key []byte, value uint64) error {
+	return s.failed("write the term", s.BoltStore.SetUint64(key, value))
+}
+
+// failed reports an error of the disk. Raft panics on some of them, and goes on after others.
+func (s *logStore) failed(doing string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", doing, err)
+		s.fatal(err)
+	}
+	return err
+}

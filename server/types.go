@@ -67,6 +67,10 @@ func failure(kind Kind, outcome Outcome, format string, args ...any) *Error {
 	return &Error{Kind: kind, Outcome: outcome, Detail: fmt.Sprintf(format, args...)}
 }
 
+func stopping() *Error {
+	return failure(KindShutdown, NotApplied, "this node is stopping: ask another one")
+}
+
 // AsError returns the *Error in err's chain, or one of KindInternal or KindTimeout around it.
 func AsError(err error) *Error {
 	var e *Error

@@ -1,0 +1,276 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"todod/fsm"
+)
+
+// engine is a node's part in one group: Raft, the replica, and what runs on top of them. A
+// node has none before it belongs to a group, and another one after it joined another group.
+type engine struct {
+	node    *Node
+	logs    *logStore
+	cache   *raft.LogCache
+	replica *fsm.Replica
+	trans   *transport
+	raft    *raft.Raft
+
+	term      atomic.Pointer[term] // this node's leadership, once it is usable
+	numbers   numbers
+	opening   chan struct{} // a token while the session is being opened
+	forwarder *forwarder
+	monitor   *monitor
+	reads     *rounds
+
+	changes struct {
+		sync.Mutex
+		next chan struct{} // closed when the leader changed, or this node's term
+	}
+	ctx    context.Context
+	cancel context.CancelFunc
+	led    chan struct{} // closed when lead has returned
+	crew   crew          // all other goroutines
+}
+
+// The names of a node's files, below its folder.
+const (
+	logName     = "raft.db"
+	replicaName = fsm.FileName
+)
+
+// openEngine opens the files of a group and starts Raft on them. A group of one is founded first
+// when found is set and the files hold nothing.
+func openEngine(n *Node, found bool) (e *engine, err error) {
+	e = &engine{node: n, opening: make(chan struct{}, 1), led: make(chan struct{})}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.changes.next = make(chan struct{})
+	e.forwarder = newForwarder(e)
+	e.reads = newRounds(e)
+	e.monitor = newMonitor(e)
+	if err := e.openFiles(); err != nil {
+		return nil, err
+	}
+	e.trans = newTransport(n)
+	if err := e.startRaft(found); err != nil {
+		return nil, errors.Join(err, e.trans.Close(), e.replica.Close(), e.logs.Close())
+	}
+	go func() {
+		defer close(e.led)
+		e.lead()
+	}()
+	observed := make(chan raft.Observation, 16)
+	e.raft.RegisterObserver(raft.NewObserver(observed, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	}))
+	e.crew.spawn(func() { e.observe(observed) })
+	e.crew.spawn(e.compact)
+	e.crew.spawn(e.monitor.run)
+	e.crew.spawn(e.announce)
+	return e, nil
+}
+
+func (e *engine) openFiles() (err error) {
+	n := e.node
+	if e.logs, err = openLogStore(filepath.Join(n.folder.dir, logName), n.cfg.NoSync, n.storageFailed); err != nil {
+		return exit(ExitStorage, "the log cannot be opened: %v", sentence(err))
+	}
+	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, NoSync: n.cfg.NoSync, Fatal: n.storageFailed})
+	if err != nil {
+		e.logs.Close()
+		return replicaExit(err)
+	}
+	return n.folder.sync()
+}
+
+func (e *engine) startRaft(found bool) (err error) {
+	n := e.node
+	conf := raft.DefaultConfig()
+	conf.LocalID = raft.ServerID(n.id)
+	conf.HeartbeatTimeout, conf.ElectionTimeout, conf.LeaderLeaseTimeout = electionTimeout, electionTimeout, electionTimeout
+	conf.CommitTimeout = commitTimeout
+	conf.MaxAppendEntries = maxAppendEntries
+	conf.TrailingLogs = trailingLogs
+	// Snapshots are called for by compact, which knows the bytes too.
+	conf.SnapshotThreshold, conf.SnapshotInterval = 1<<40, 24*time.Hour
+	conf.NoSnapshotRestoreOnStart = true // the replica on disk is the snapshot
+	conf.NoLegacyTelemetry = true
+	conf.ShutdownOnRemove = false // the node stops by itself, in order
+	conf.Logger = newHclogger(n.log)
+
+	if e.cache, err = raft.NewLogCache(logCache, e.logs); err != nil {
+		return err
+	}
+	snaps := e.replica.Snapshots()
+	if found {
+		has, err := raft.HasExistingState(e.cache, e.logs, snaps)
+		if err != nil {
+			return exit(ExitStorage, "the log cannot be read: %v", sentence(err))
+		}
+		if !has {
+			alone := raft.Configuration{Servers: []raft.Server{{ID: conf.LocalID, Address: raft.ServerAddress(n.advertise)}}}
+			if err := raft.BootstrapCluster(conf, e.cache, e.logs, snaps, e.trans, alone); err != nil {
+				return exit(ExitStorage, "the group cannot be founded: %v", sentence(err))
+			}
+		}
+	}
+	defer func() { // Raft panics on an entry of the log that it cannot read
+		if p := recover(); p != nil {
+			err = exit(ExitStorage, "the log cannot be read: %v", p)
+			if bad, ok := p.(error); ok && errors.Is(bad, fsm.ErrDamaged) {
+				err = exit(ExitUnknownEntry, "an entry of the log is damaged: restore this node from another one, by joining with an empty folder and a new id")
+			}
+		}
+	}()
+	if e.raft, err = raft.NewRaft(conf, e.replica, e.cache, e.logs, snaps, e.trans); err != nil {
+		return exit(ExitStorage, "the log cannot be read: %v", sentence(err))
+	}
+	e.trans.raft.Store(e.raft)
+	return nil
+}
+
+// replicaExit says why a replica's file cannot be used.
+func replicaExit(err error) *Exit {
+	switch {
+	case errors.Is(err, fsm.ErrUnknown):
+		return exit(ExitFolderRefused, "the data folder is of a newer todod: run that version")
+	case errors.Is(err, fsm.ErrDamaged):
+		return exit(ExitStorage, "the replica is damaged: restore this node from another one, by joining with an empty folder and a new id")
+	}
+	return exit(ExitStorage, "the replica cannot be opened: %v", sentence(err))
+}
+
+// close ends the engine. Proposals under way come to their end first: Raft forgets to answer
+// some of those that it was shut down with.
+func (e *engine) close() error {
+	e.cancel()
+	select {
+	case <-e.led:
+	case <-time.After(closeTimeout):
+	}
+	err := e.raft.Shutdown().Error()
+	<-e.led
+	e.crew.close()
+	return errors.Join(err, e.replica.Close(), e.logs.Close())
+}
+
+// changed tells who waits for another leader to look again.
+func (e *engine) changed() {
+	e.changes.Lock()
+	defer e.changes.Unlock()
+	close(e.changes.next)
+	e.changes.next = make(chan struct{})
+}
+
+func (e *engine) change() <-chan struct{} {
+	e.changes.Lock()
+	defer e.changes.Unlock()
+	return e.changes.next
+}
+
+// observe follows who leads.
+func (e *engine) observe(observed <-chan raft.Observation) {
+	last := ""
+	for {
+		select {
+		case <-observed:
+			id := e.leaderID()
+			if id != last {
+				last = id
+				e.node.event(LeaderChanged, id, e.raft.CurrentTerm())
+			}
+			e.changed()
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
+
+// compact has Raft take a snapshot, which costs a flush of the replica, and cut its log when that
+// has grown. It goes by what the log holds: after a restart Raft takes the replica's own
+// state for the last snapshot, and would never cut a log that grows by a few entries
+// between restarts.
+func (e *engine) compact() {
+	for wait(e.ctx, time.Second) {
+		first, err1 := e.logs.FirstIndex()
+		last, err2 := e.logs.LastIndex()
+		if err1 != nil || err2 != nil {
+			continue // reported by the log itself
+		}
+		if last-first < trailingLogs+snapshotEntries && e.logs.bytes.Load() < snapshotBytes {
+			continue
+		}
+		size := e.logs.bytes.Load()
+		if err := e.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+			e.node.log.Debug("no snapshot now: tried again", "err", err)
+			continue
+		}
+		e.logs.bytes.Add(-size)
+	}
+}
+
+// campaign starts an election at once, without waiting for a timeout.
+func (e *engine) campaign(why string) {
+	e.node.log.Info("begins an election", "why", why, "term", e.raft.CurrentTerm())
+	e.node.metrics.elections.Inc()
+	if _, err := e.trans.hand(&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
+		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(e.node.id), Addr: []byte(e.node.advertise)}}); err != nil {
+		e.node.log.Debug("the election did not begin", "err", err)
+	}
+}
+
+// configuration is the newest one in the log, committed or not.
+func (e *engine) configuration() (raft.Configuration, uint64) {
+	f := e.raft.GetConfiguration()
+	return f.Configuration(), f.Index()
+}
+
+// voters returns the voters of a configuration.
+func voters(c raft.Configuration) (v []raft.Server) {
+	for _, s := range c.Servers {
+		if s.Suffrage == raft.Voter {
+			v = append(v, s)
+		}
+	}
+	return v
+}
+
+func find(c raft.Configuration, id string) (raft.Server, bool) {
+	for _, s := range c.Servers {
+		if string(s.ID) == id {
+			return s, true
+		}
+	}
+	return raft.Server{}, false
+}
+
+// lastLog returns the index and term of the last entry of this node's log; after a received
+// snapshot that is where the replica stands.
+func (e *engine) lastLog() (index, term uint64) {
+	index = e.raft.LastIndex()
+	if term, err := e.termOf(index); err == nil {
+		return index, term
+	}
+	if at, term, err := e.replica.Durable(); err == nil && at == index {
+		return index, term
+	}
+	return 0, 0
+}
+
+// termOf returns the term of an entry of this node's log.
+func (e *engine) termOf(index uint64) (uint64, error) {
+	var l raft.Log
+	if err := e.cache.GetLog(index, &l); err != nil {
+		return 0, fmt.Errorf("term of log entry %d: %w", index, err)
+	}
+	return l.Term, nil
+}

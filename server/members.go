@@ -1,0 +1,440 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"todod/fsm"
+	"todod/server/peer"
+)
+
+// The kinds of call between peers. They cross the wire: never renumber.
+const (
+	callForward   = 1 // writes of a follower's clients
+	callTerm      = 2 // which term does the peer know?
+	callReadIndex = 3 // up to where is the leader's log committed?
+	callPing      = 4
+	callGone      = 5 // does the peer find another node dead?
+	callAdmin     = 6 // a change of the group, for the leader
+	callRegistry  = 7
+	callRemoved   = 8 // tells a node that it was taken out of the group
+)
+
+// admin is a change of the group: exactly one of the fields is set.
+type admin struct {
+	Add      *JoinRequest `json:"add,omitempty"`
+	Remove   string       `json:"remove,omitempty"`
+	Transfer *string      `json:"transfer,omitempty"`
+}
+
+// said is a reply to a call that is not about entries: a failure, or what was asked for.
+type said struct {
+	Failure *Error          `json:"failure,omitempty"`
+	Value   json.RawMessage `json:"value,omitempty"`
+}
+
+// AddMember takes a node into the group, first without a vote; the leader promotes it once it
+// has caught up. It is forwarded to the leader, and returns the group's ID.
+func (n *Node) AddMember(ctx context.Context, req JoinRequest) (group string, err error) {
+	if err := n.change(ctx, admin{Add: &req}); err != nil {
+		return "", err
+	}
+	return n.groupID(), nil
+}
+
+// RemoveMember takes a node out of the group for good; it is forwarded to the leader.
+func (n *Node) RemoveMember(ctx context.Context, id string) error {
+	return n.change(ctx, admin{Remove: id})
+}
+
+// Transfer hands leadership to a voter, "" for any; it is forwarded to the leader.
+func (n *Node) Transfer(ctx context.Context, to string) error {
+	return n.change(ctx, admin{Transfer: &to})
+}
+
+// change takes a change of the group to the leader, again until there is one that answers. Every
+// change may be asked for twice.
+func (n *Node) change(ctx context.Context, a admin) error {
+	e, err := n.inGroup()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := n.deadline(ctx)
+	defer cancel()
+	for {
+		to, err := e.awaitLeader(ctx)
+		if err != nil {
+			return err
+		}
+		if to.term != nil {
+			err = to.term.change(ctx, a)
+		} else {
+			err = e.ask(ctx, to, callAdmin, a, nil)
+		}
+		if err == nil {
+			return nil
+		}
+		failed := AsError(err)
+		failed.Leader = e.leaderID()
+		if !again(failed.Kind) || !wait(ctx, roundPause) {
+			return failed
+		}
+	}
+}
+
+// ask makes a call that is answered with a said.
+func (e *engine) ask(ctx context.Context, to leadership, kind uint8, req, into any) error {
+	body, err := e.node.port.Client(to.id, to.addr).Call(ctx, kind, mustJSON(req))
+	if err != nil {
+		return callError(err)
+	}
+	var s said
+	if err := json.Unmarshal(body, &s); err != nil {
+		return failure(KindInternal, UnknownOutcome, "the leader's answer could not be read")
+	}
+	switch {
+	case s.Failure != nil:
+		return s.Failure
+	case into != nil:
+		return json.Unmarshal(s.Value, into)
+	}
+	return nil
+}
+
+// change makes a change of the group. One is made at a time.
+func (t *term) change(ctx context.Context, a admin) error {
+	select {
+	case t.changing <- struct{}{}:
+		defer func() { <-t.changing }()
+	case <-ctx.Done():
+		return failure(KindTimeout, NotApplied, "another change of the group is under way: try again")
+	}
+	switch {
+	case a.Add != nil:
+		return t.add(ctx, *a.Add)
+	case a.Remove != "":
+		return t.remove(ctx, a.Remove)
+	case a.Transfer != nil:
+		return t.e.handOver(ctx, *a.Transfer)
+	}
+	return failure(KindInvalid, NotApplied, "a change of the group that this node does not know")
+}
+
+// add lets a node in, or changes the addresses of one that is in.
+func (t *term) add(ctx context.Context, req JoinRequest) error {
+	if err := t.mayAdd(req); err != nil {
+		return err
+	}
+	m := fsm.Member{ID: req.ID, Folder: req.Folder, HTTP: req.HTTP, Raft: req.Raft, Status: fsm.Known}
+	if err := t.record(ctx, m); err != nil {
+		return err
+	}
+	conf, index := t.e.configuration()
+	id, addr := raft.ServerID(req.ID), raft.ServerAddress(req.Raft)
+	old, in := find(conf, req.ID)
+	switch {
+	case in && old.Address == addr:
+		return nil
+	case in && old.Suffrage == raft.Voter:
+		return configError(t.e.raft.AddVoter(id, addr, index, remaining(ctx)).Error())
+	}
+	return configError(t.e.raft.AddNonvoter(id, addr, index, remaining(ctx)).Error())
+}
+
+// mayAdd checks a request by what the group knows; what it cannot see is refused when applied.
+func (t *term) mayAdd(req JoinRequest) error {
+	if err := CheckID(req.ID); err != nil {
+		return failure(KindInvalid, NotApplied, "%v", err)
+	}
+	for _, addr := range []string{req.HTTP, req.Raft} {
+		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+			return failure(KindInvalid, NotApplied, "the address %q must be host:port", addr)
+		}
+	}
+	if req.Folder == "" || len(req.Folder) > 64 {
+		return failure(KindInvalid, NotApplied, "the request names no data folder")
+	}
+	if group := t.e.node.groupID(); req.Group != "" && req.Group != group {
+		return failure(KindConflict, NotApplied, "the data folder of node %s is of another group: begin with an empty folder", req.ID)
+	}
+	view, err := t.e.replica.View()
+	if err != nil {
+		return stopping()
+	}
+	defer view.Close()
+	conf, _ := t.e.configuration()
+	for _, m := range view.Members() {
+		_, in := find(conf, m.ID)
+		if m.ID != req.ID && in && (m.HTTP == req.HTTP || m.Raft == req.Raft) {
+			return failure(KindConflict, NotApplied, "node %s has one of the addresses %s and %s already: give node %s others", m.ID, req.HTTP, req.Raft, req.ID)
+		}
+	}
+	return nil
+}
+
+// record has the group remember a node.
+func (t *term) record(ctx context.Context, m fsm.Member) error {
+	res, err := t.propose(ctx, fsm.TypeMember, m.Encode())
+	if err == nil && res.Code != 0 {
+		err = refusal(res.Code)
+	}
+	return err
+}
+
+// remove takes a node out for good. What the group remembers comes first: a crash in
+// between leaves a node that must be removed again, never one that could come back.
+func (t *term) remove(ctx context.Context, id string) error {
+	e := t.e
+	conf, index := e.configuration()
+	server, in := find(conf, id)
+	m, known, err := t.member(id)
+	switch {
+	case err != nil:
+		return err
+	case !in && known && m.Status == fsm.Removed:
+		return nil
+	case !in && !known:
+		return failure(KindNotFound, NotApplied, "the group has no node %s", id)
+	}
+	if err := t.mayRemove(conf, server, in); err != nil {
+		return err
+	}
+	if id == e.node.id { // another one leads, and takes this one out
+		if err := e.handOver(ctx, ""); err != nil {
+			return err
+		}
+		return failure(KindNoLeader, NotApplied, "leadership was handed over: try again")
+	}
+	m.ID, m.Status = id, fsm.Removed
+	if err := t.record(ctx, m); err != nil {
+		return err
+	}
+	if !in {
+		return nil
+	}
+	if err := configError(e.raft.RemoveServer(server.ID, index, remaining(ctx)).Error()); err != nil {
+		return err
+	}
+	client := e.node.port.Client(id, string(server.Address))
+	e.crew.spawn(func() { // a node that does not hear of it is told when it comes back
+		ctx, cancel := context.WithTimeout(e.ctx, pingTimeout)
+		defer cancel()
+		_, _ = client.Call(ctx, callRemoved, nil)
+	})
+	return nil
+}
+
+func (t *term) member(id string) (fsm.Member, bool, error) {
+	view, err := t.e.replica.View()
+	if err != nil {
+		return fsm.Member{}, false, stopping()
+	}
+	defer view.Close()
+	m, ok := view.Member(id)
+	return m, ok, nil
+}
+
+// mayRemove refuses to take out a node when those left could not go on.
+func (t *term) mayRemove(conf raft.Configuration, server raft.Server, in bool) error {
+	if !in || server.Suffrage != raft.Voter {
+		return nil
+	}
+	left, alive := 0, 0
+	for _, v := range voters(conf) {
+		if v.ID == server.ID {
+			continue
+		}
+		left++
+		if t.e.monitor.alive(string(v.ID)) {
+			alive++
+		}
+	}
+	switch {
+	case left == 0:
+		return failure(KindConflict, NotApplied, "node %s is the last voter of its group: stop it instead", server.ID)
+	case alive <= left/2:
+		return failure(KindConflict, NotApplied, "only %d of the %d voters that would be left are alive: bring them back or remove those that are dead first", alive, left)
+	}
+	return nil
+}
+
+// configError says what is known of a change of the configuration.
+func configError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress),
+		errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrRaftShutdown):
+		return failure(KindNoLeader, UnknownOutcome, "the leader was lost during the change: try again")
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return failure(KindTimeout, NotApplied, "another change of the group is under way: try again")
+	}
+	return failure(KindConflict, NotApplied, "the group cannot be changed now: %v", err)
+}
+
+func remaining(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return max(time.Until(end), time.Millisecond)
+	}
+	return electionTimeout
+}
+
+// handOver hands leadership to a voter, "" for the one that is best prepared, and waits until
+// this node knows who leads.
+func (e *engine) handOver(ctx context.Context, to string) error {
+	conf, _ := e.configuration()
+	var best raft.Server
+	var most uint64
+	for _, v := range voters(conf) {
+		id := string(v.ID)
+		applied, alive := e.monitor.applied(id)
+		if id == e.node.id || !alive || to != "" && id != to {
+			continue
+		}
+		if best.ID == "" || applied > most {
+			best, most = v, applied
+		}
+	}
+	if to == e.node.id {
+		return nil
+	}
+	if best.ID == "" {
+		if server, in := find(conf, to); to != "" && (!in || server.Suffrage != raft.Voter) {
+			return failure(KindNotFound, NotApplied, "the group has no voter %s", to)
+		}
+		return failure(KindConflict, NotApplied, "no other voter is alive to lead: start one first")
+	}
+	if err := e.raft.LeadershipTransferToServer(best.ID, best.Address).Error(); err != nil {
+		return configTransfer(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, electionTimeout)
+	defer cancel()
+	for {
+		change := e.change()
+		if id := e.leaderID(); id != "" && id != e.node.id {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return nil // it was handed over; who got it is not known here yet
+		}
+	}
+}
+
+func configTransfer(err error) error {
+	if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+		return failure(KindNoLeader, NotApplied, "leadership is on its way already: try again")
+	}
+	return failure(KindConflict, NotApplied, "leadership could not be handed over: %v", err)
+}
+
+// promote gives a vote to members that have caught up.
+func (t *term) promote() {
+	pause := promoteEvery
+	for wait(t.ctx, pause) {
+		conf, index := t.e.configuration()
+		pause = pingEvery
+		for _, s := range conf.Servers {
+			if s.Suffrage != raft.Nonvoter {
+				continue
+			}
+			pause = promoteEvery
+			t.e.monitor.look(string(s.ID))
+			applied, alive := t.e.monitor.applied(string(s.ID))
+			if !alive || applied+maxLag < t.e.raft.CommitIndex() {
+				continue
+			}
+			t.e.node.log.Info("gives a vote", "to", s.ID)
+			if err := t.e.raft.AddVoter(s.ID, s.Address, index, electionTimeout).Error(); err != nil {
+				t.e.node.log.Debug("no vote given: tried again", "to", s.ID, "err", err)
+			}
+			break // the configuration has changed
+		}
+	}
+}
+
+// announce tells the group this node's addresses when it knows others, or none.
+func (e *engine) announce() {
+	n := e.node
+	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID()}
+	for {
+		view, err := e.replica.View()
+		if err != nil {
+			return
+		}
+		m, ok := view.Member(n.id)
+		view.Close()
+		conf, _ := e.configuration()
+		if server, in := find(conf, n.id); ok && m.HTTP == req.HTTP && m.Raft == req.Raft && (!in || string(server.Address) == req.Raft) {
+			return
+		}
+		ctx, cancel := context.WithTimeout(e.ctx, n.cfg.RequestTimeout)
+		_, err = n.AddMember(ctx, req)
+		cancel()
+		if err != nil && e.ctx.Err() == nil && !again(AsError(err).Kind) {
+			n.log.Warn("the group does not take this node's addresses", "reason", err)
+			return
+		}
+		if err == nil || !wait(e.ctx, joinEvery) {
+			return
+		}
+	}
+}
+
+// handle takes a call of a peer.
+func (n *Node) handle(from peer.Identity, kind uint8, body []byte, reply func([]byte)) {
+	e := n.engine()
+	if e == nil {
+		reply(nil)
+		return
+	}
+	switch kind {
+	case callForward:
+		e.handleForward(body, reply)
+	case callTerm:
+		reply(binary.BigEndian.AppendUint64(nil, e.raft.CurrentTerm()))
+	case callReadIndex:
+		e.handleReadIndex(from.Node, reply)
+	case callPing:
+		reply(mustJSON(e.pong()))
+	case callGone:
+		reply(mustJSON(e.handleGone(body)))
+	case callRemoved:
+		n.removed(0)
+		reply(nil)
+	case callAdmin, callRegistry:
+		if !e.crew.spawn(func() { reply(mustJSON(e.answer(kind, body))) }) {
+			reply(nil)
+		}
+	default:
+		reply(nil)
+	}
+}
+
+// answer is what the leader says to a call that may take its time.
+func (e *engine) answer(kind uint8, body []byte) said {
+	ctx, cancel := e.node.deadline(e.ctx)
+	defer cancel()
+	t := e.usableTerm(ctx)
+	if t == nil {
+		return said{Failure: failure(KindNoLeader, NotApplied, "the node that was asked does not lead")}
+	}
+	if kind == callRegistry {
+		return said{Value: mustJSON(Registry{Leader: e.node.id, Processes: t.registry.processes()})}
+	}
+	var a admin
+	if err := json.Unmarshal(body, &a); err != nil {
+		return said{Failure: failure(KindInvalid, NotApplied, "malformed message from a peer")}
+	}
+	if err := t.change(ctx, a); err != nil {
+		return said{Failure: AsError(err)}
+	}
+	return said{}
+}

@@ -1,0 +1,73 @@
+package server
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics counts what a node does, under Prometheus' naming rules.
+type metrics struct {
+	live      prometheus.Gauge
+	commands  prometheus.Counter
+	entries   prometheus.Counter
+	forwards  prometheus.Counter
+	retries   prometheus.Counter
+	reads     *prometheus.CounterVec
+	rounds    prometheus.Counter
+	elections prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "todod", Name: name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	m := &metrics{
+		commands:  counter("proposer_commands_total", "Commands this node proposed as leader."),
+		entries:   counter("proposer_entries_total", "Log entries this node proposed; commands per entry is the size of a batch."),
+		forwards:  counter("forwarded_commands_total", "Commands this node sent to the leader."),
+		retries:   counter("write_retries_total", "Writes that were sent to a leader a second time, under the same number."),
+		rounds:    counter("read_rounds_total", "Rounds that confirmed a leader for linearizable reads."),
+		elections: counter("campaigns_total", "Elections this node began because the leader's process was dead."),
+		live:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "todod", Name: "registry_processes", Help: "Live list processes; on the leader only."}),
+		reads:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "todod", Name: "reads_total", Help: "Reads by the level that was given."}, []string{"level"}),
+	}
+	reg.MustRegister(m.live, m.reads)
+	gauge := func(name, help string, value func(*engine) float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "todod", Name: name, Help: help},
+			func() float64 {
+				if e := n.engine(); e != nil {
+					return value(e)
+				}
+				return 0
+			}))
+	}
+	gauge("raft_term", "Current term.", func(e *engine) float64 { return float64(e.raft.CurrentTerm()) })
+	gauge("raft_commit_index", "Commit index of the log.", func(e *engine) float64 { return float64(e.raft.CommitIndex()) })
+	gauge("raft_last_index", "Last index of the log.", func(e *engine) float64 { return float64(e.raft.LastIndex()) })
+	gauge("raft_leader", "1 while this node leads, else 0.", func(e *engine) float64 {
+		if e.term.Load() != nil {
+			return 1
+		}
+		return 0
+	})
+	gauge("replica_applied_index", "Last log entry that the replica has applied.", func(e *engine) float64 {
+		index, _ := e.replica.Applied()
+		return float64(index)
+	})
+	gauge("replica_rev", "Rev of the replica.", func(e *engine) float64 {
+		_, rev := e.replica.Applied()
+		return float64(rev)
+	})
+	gauge("clock_offset_seconds", "This node's clock against the median of the voters.", func(e *engine) float64 {
+		return e.offset().Seconds()
+	})
+	return m
+}
+
+func (m *metrics) proposed(commands int) {
+	m.entries.Inc()
+	m.commands.Add(float64(commands))
+}
+func (m *metrics) forwarded(commands int) { m.forwards.Add(float64(commands)) }
+func (m *metrics) retried()               { m.retries.Inc() }
+func (m *metrics) processes(live int)     { m.live.Set(float64(live)) }
+func (m *metrics) read(level Level)       { m.reads.WithLabelValues(string(level)).Inc() }

@@ -1,0 +1,335 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"todod/server/peer"
+)
+
+// monitor watches the other nodes of the group: who is alive, how far each is, and how far
+// their clocks are from this one's.
+type monitor struct {
+	e     *engine
+	clock atomic.Pointer[clock]
+
+	mu        sync.Mutex
+	peers     map[string]*watched
+	known     map[string]bool // the members, as last seen; nil before the first look
+	sawLeader bool
+	tried     time.Time // when this node last began an election because nobody led
+}
+
+// watched is another node of the group. The fields below mu are guarded by monitor.mu.
+type watched struct {
+	id     string
+	client *peer.Client
+	wake   chan struct{} // holds a token when there is reason to look at once
+	cancel context.CancelFunc
+
+	heard     time.Time // of the last answer
+	last      pong
+	offset    time.Duration // its clock against this node's
+	down      bool
+	boot      string // the incarnation that answered last
+	gone      string // the incarnation that is known to have ended
+	attempted string // the incarnation whose loss this node dealt with
+}
+
+// pong is a node's answer to a ping.
+type pong struct {
+	Now       int64  `json:"now"` // its clock, Unix microseconds
+	Term      uint64 `json:"term"`
+	LastTerm  uint64 `json:"last_term"` // of the last entry of its log
+	LastIndex uint64 `json:"last_index"`
+	Applied   uint64 `json:"applied"`
+	Leader    string `json:"leader"` // as it believes
+	Leads     bool   `json:"leads"`
+	Version   string `json:"version"`
+}
+
+// clock is this node's clock against the median of the voters'.
+type clock struct {
+	offset time.Duration
+	known  bool // a majority's clocks are
+}
+
+func newMonitor(e *engine) *monitor {
+	m := &monitor{e: e, peers: map[string]*watched{}}
+	m.clock.Store(&clock{})
+	return m
+}
+
+func (e *engine) pong() pong {
+	p := pong{Now: e.node.cfg.Now().UnixMicro(), Term: e.raft.CurrentTerm(), Leader: e.leaderID(),
+		Leads: e.raft.State() == raft.Leader, Version: e.node.cfg.Version}
+	p.LastIndex, p.LastTerm = e.lastLog()
+	p.Applied, _ = e.replica.Applied()
+	return p
+}
+
+// run keeps one goroutine for each other member.
+func (m *monitor) run() {
+	for {
+		change := m.e.change()
+		m.reconcile()
+		m.measure()
+		timer := time.NewTimer(pingEvery)
+		select {
+		case <-timer.C:
+		case <-change:
+		case <-m.e.ctx.Done():
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// reconcile begins to watch new members and forgets those that went.
+func (m *monitor) reconcile() {
+	e := m.e
+	conf, _ := e.configuration()
+	members := map[string]bool{}
+	for _, s := range conf.Servers {
+		id := string(s.ID)
+		members[id] = true
+		if id == e.node.id {
+			continue
+		}
+		m.watch(id, e.node.port.Client(id, string(s.Address)))
+	}
+	m.mu.Lock()
+	known := m.known
+	m.known = members
+	if e.leaderID() != "" {
+		m.sawLeader = true
+	}
+	for id, p := range m.peers {
+		if !members[id] {
+			p.cancel()
+			delete(m.peers, id)
+			defer e.node.port.Forget(id)
+		}
+	}
+	m.mu.Unlock()
+	if known == nil {
+		return
+	}
+	for id := range members {
+		if !known[id] {
+			e.node.event(MemberAdded, id, e.raft.CurrentTerm())
+		}
+	}
+	for id := range known {
+		if !members[id] {
+			e.node.event(MemberRemoved, id, e.raft.CurrentTerm())
+		}
+	}
+}
+
+func (m *monitor) watch(id string, client *peer.Client) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[id]
+	if p != nil && p.client == client {
+		return
+	}
+	if p != nil { // at another address now
+		p.cancel()
+	}
+	ctx, cancel := context.WithCancel(m.e.ctx)
+	p = &watched{id: id, client: client, wake: make(chan struct{}, 1), cancel: cancel, heard: time.Now()}
+	m.peers[id] = p
+	m.e.crew.spawn(func() { m.follow(ctx, p) })
+}
+
+// follow pings a node until it is no longer a member.
+func (m *monitor) follow(ctx context.Context, p *watched) {
+	for ctx.Err() == nil {
+		m.ping(ctx, p)
+		timer := time.NewTimer(pingEvery)
+		select {
+		case <-timer.C:
+		case <-p.wake:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// look has a node pinged at once.
+func (m *monitor) look(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.peers[id]; p != nil {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// lost is told when the stream to a peer has ended: is its process dead?
+func (n *Node) lost(p peer.Identity) {
+	if e := n.engine(); e != nil {
+		e.monitor.look(p.Node)
+	}
+}
+
+func (m *monitor) ping(ctx context.Context, p *watched) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	sent := m.e.node.cfg.Now()
+	began := time.Now()
+	body, err := p.client.Call(ctx, callPing, nil)
+	var got pong
+	if err == nil {
+		err = json.Unmarshal(body, &got)
+	}
+	if err != nil {
+		m.silent(p, err)
+		return
+	}
+	who, _ := p.client.Peer()
+	middle := sent.Add(time.Since(began) / 2)
+	m.answered(p, got, who.Boot, time.UnixMicro(got.Now).Sub(middle))
+}
+
+func (m *monitor) answered(p *watched, got pong, boot string, offset time.Duration) {
+	m.mu.Lock()
+	restarted := p.boot != "" && p.boot != boot
+	if restarted {
+		p.gone = p.boot
+	}
+	p.heard, p.last, p.boot, p.offset = time.Now(), got, boot, offset
+	up := p.down
+	p.down = false
+	m.mu.Unlock()
+	if up {
+		m.e.node.event(NodeUp, p.id, m.e.raft.CurrentTerm())
+	}
+	if restarted && !got.Leads {
+		m.bereaved(p)
+	}
+	m.measure()
+	m.beginAlone()
+}
+
+// silent deals with a ping that got no answer. Only a process that is dead refuses a connection;
+// all others may only be slow.
+func (m *monitor) silent(p *watched, err error) {
+	refused := errors.Is(err, syscall.ECONNREFUSED)
+	m.mu.Lock()
+	if refused {
+		p.gone = p.boot
+	}
+	down := !p.down && (refused || time.Since(p.heard) > downAfter)
+	if down {
+		p.down = true
+	}
+	m.mu.Unlock()
+	if down && m.e.ctx.Err() == nil {
+		m.e.node.event(NodeDown, p.id, m.e.raft.CurrentTerm())
+	}
+	if refused {
+		m.bereaved(p)
+	}
+}
+
+// describe adds to a member what is known of it.
+func (m *monitor) describe(to *Member) {
+	alive := true
+	to.Alive = &alive
+	if to.ID == m.e.node.id {
+		to.Applied, _ = m.e.replica.Applied()
+		to.Version = m.e.node.cfg.Version
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[to.ID]
+	if p == nil || p.boot == "" {
+		alive, to.Contact = false, -1
+		return
+	}
+	alive = !p.down
+	to.Contact, to.Applied, to.Version = time.Since(p.heard), p.last.Applied, p.last.Version
+}
+
+// alive reports whether a member gave a sign of life lately.
+func (m *monitor) alive(id string) bool {
+	if id == m.e.node.id {
+		return true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[id]
+	return p != nil && p.boot != "" && !p.down && time.Since(p.heard) < downAfter
+}
+
+// applied is how far a member said it was.
+func (m *monitor) applied(id string) (index uint64, ok bool) {
+	if !m.alive(id) {
+		return 0, false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.peers[id].last.Applied, true
+}
+
+// measure compares this node's clock with the voters'.
+func (m *monitor) measure() {
+	conf, _ := m.e.configuration()
+	all := voters(conf)
+	var offsets []time.Duration
+	m.mu.Lock()
+	for _, v := range all {
+		p := m.peers[string(v.ID)]
+		switch {
+		case string(v.ID) == m.e.node.id:
+			offsets = append(offsets, 0)
+		case p != nil && p.boot != "" && time.Since(p.heard) < maxClockOffset:
+			offsets = append(offsets, p.offset)
+		}
+	}
+	m.mu.Unlock()
+	c := clock{known: len(offsets) > len(all)/2}
+	if c.known {
+		c.offset = -median(offsets)
+	}
+	m.clock.Store(&c)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	mid := len(d) / 2
+	if len(d)%2 == 1 {
+		return d[mid]
+	}
+	return d[mid-1] + (d[mid]-d[mid-1])/2
+}
+
+// offset is this node's clock against the median of the voters'; 0 while that is not known.
+func (e *engine) offset() time.Duration { return e.monitor.clock.Load().offset }
+
+// clockError says why this node may not stamp commands: a clock that runs years ahead would let
+// every key expire for good.
+func (e *engine) clockError() error {
+	c := e.monitor.clock.Load()
+	switch {
+	case !c.known:
+		return failure(KindClock, NotApplied, "the leader %s has not compared its clock with the other nodes yet: try again", e.node.id)
+	case c.offset.Abs() > maxClockOffset:
+		return failure(KindClock, NotApplied, "the clock of the leader %s is %s off the other nodes: set it right", e.node.id, c.offset.Abs().Round(time.Second))
+	}
+	return nil
+}

@@ -1,0 +1,424 @@
+// Package server is a node of a group: Raft, membership, a leadership term with its
+// registry of list processes, reads at each level of consistency, and forwarding
+// between nodes. DESIGN.md tells more.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"todod/fsm"
+	"todod/server/peer"
+)
+
+// Node is one node of a group. Its methods may be called concurrently.
+type Node struct {
+	cfg       Config
+	id        string
+	boot      string // of this run of the process
+	advertise string // the raft address others are told
+	log       *slog.Logger
+	metrics   *metrics
+	events    *events
+	folder    *folder
+	port      *peer.Port
+	cur       atomic.Pointer[engine] // nil before the node belongs to a group
+	gate      sync.RWMutex           // held by each write; taken whole to leave a group of one
+	sees      atomic.Pointer[[]string]
+	member    sync.Mutex // one change of this node's own membership at a time
+	group     atomic.Pointer[string]
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	ended  chan struct{}
+	exit   atomic.Pointer[Exit]
+	closed sync.Once
+}
+
+// Open opens a node's data folder and starts the node: it founds, joins or resumes. It
+// returns an *Exit when the node cannot start.
+func Open(cfg Config) (*Node, error) {
+	cfg.fill()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	f, err := openFolder(cfg.Data, cfg.ID)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, id: f.state.ID, boot: rand.Text(), log: cfg.Logger.With("node", f.state.ID),
+		events: newEvents(), folder: f, ended: make(chan struct{})}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.setGroup(f.state.Group)
+	if err := n.listen(); err != nil {
+		f.close()
+		return nil, err
+	}
+	n.metrics = newMetrics(cfg.Metrics, n)
+	if err := n.start(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (c *Config) check() error {
+	if err := CheckAddr("--raft", c.Raft, c.Insecure); c.Listener == nil && err != nil {
+		return err
+	}
+	if c.BootstrapExpect < 0 || c.BootstrapExpect == 1 && len(c.Join) == 0 {
+		c.BootstrapExpect = 0
+	}
+	if c.BootstrapExpect > len(c.Join)+1 {
+		return fmt.Errorf("--bootstrap-expect %d needs the HTTP addresses of the other nodes in --join", c.BootstrapExpect)
+	}
+	return nil
+}
+
+func (n *Node) listen() error {
+	listener, err := n.cfg.Listener, error(nil)
+	if listener == nil {
+		if listener, err = net.Listen("tcp", n.cfg.Raft); err != nil {
+			return fmt.Errorf("--raft %s cannot be listened on: %w", n.cfg.Raft, opError(err))
+		}
+	}
+	if n.advertise = n.cfg.AdvertiseRaft; n.advertise == "" {
+		n.advertise = listener.Addr().String()
+	}
+	dial := n.cfg.Dial
+	if dial == nil {
+		dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
+		}
+	}
+	n.port = peer.NewPort(peer.Config{
+		Listener: listener, Dial: dial, Advertise: n.advertise, Log: n.log,
+		Self: n.identity, Admit: n.admit, Handle: n.handle, Lost: n.lost, Refused: n.refusedBy,
+	})
+	return nil
+}
+
+// opError takes the operation and the address out of a network error, which the caller names.
+func opError(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// start brings the node to where its folder says it was.
+func (n *Node) start() error {
+	s := n.folder.state
+	if s.Phase != phaseEmpty && len(n.cfg.Join) > 0 {
+		n.log.Info("the data folder belongs to a group already: --join and --bootstrap-expect are ignored", "group", s.Group)
+	}
+	switch {
+	case s.Phase == phaseMember:
+		return n.run(false)
+	case s.Phase == phaseJoining:
+		n.done.Go(func() { n.join(s.Targets) })
+		return nil
+	case s.Phase == phaseEmpty && n.cfg.BootstrapExpect > 0:
+		n.done.Go(n.expect)
+		return nil
+	case s.Phase == phaseEmpty && len(n.cfg.Join) > 0:
+		n.done.Go(func() { n.join(n.cfg.Join) })
+		return nil
+	}
+	return n.found()
+}
+
+// run opens the engine: from here on the node is a member of its group.
+func (n *Node) run(found bool) error {
+	e, err := openEngine(n, found)
+	if err != nil {
+		return err
+	}
+	if n.folder.phase() != phaseMember {
+		if err := n.folder.change(func(s *folderState) { s.Phase = phaseMember }); err != nil {
+			return errors.Join(err, e.close())
+		}
+	}
+	n.cur.Store(e)
+	if e.soleVoter() {
+		e.campaign("it is the only voter")
+	}
+	return nil
+}
+
+// found makes a group of one.
+func (n *Node) found() error {
+	if n.folder.state.Phase != phaseFounding {
+		group := rand.Text()
+		if err := n.folder.change(func(s *folderState) { s.Phase, s.Group = phaseFounding, group }); err != nil {
+			return err
+		}
+	}
+	n.setGroup(n.folder.state.Group)
+	n.log.Info("founds a group", "group", n.groupID())
+	return n.run(true)
+}
+
+// engine is this node's part in its group, nil before it belongs to one.
+func (n *Node) engine() *engine { return n.cur.Load() }
+
+// inGroup is engine for what needs one.
+func (n *Node) inGroup() (*engine, error) {
+	if e := n.engine(); e != nil {
+		return e, nil
+	}
+	return nil, failure(KindJoining, NotApplied, "this node belongs to no group yet: try again, or ask another node")
+}
+
+func (n *Node) setGroup(group string) { n.group.Store(&group) }
+func (n *Node) groupID() string       { return *n.group.Load() }
+
+// identity is how this node presents itself to peers. Before its request to join was granted it
+// has no group: whatever else it held is given up by then.
+func (n *Node) identity() peer.Identity {
+	return peer.Identity{Group: n.groupID(), Node: n.id, Folder: n.folder.state.Folder, Boot: n.boot}
+}
+
+// admit judges a peer by what the replica knows of the group's nodes.
+func (n *Node) admit(p peer.Identity) *peer.Refused {
+	e := n.engine()
+	if e == nil {
+		return nil
+	}
+	view, err := e.replica.View()
+	if err != nil {
+		return &peer.Refused{Reason: peer.Stopping, Detail: "node " + n.id + " is stopping"}
+	}
+	defer view.Close()
+	m, known := view.Member(p.Node)
+	conf, _ := e.configuration()
+	_, in := find(conf, p.Node)
+	switch {
+	case known && m.Folder != p.Folder:
+		return &peer.Refused{Reason: peer.Folder,
+			Detail: fmt.Sprintf("node %s is known with another data folder: a wiped or copied folder may not come back under an id in use", p.Node)}
+	case known && m.Status == fsm.Removed && !in:
+		return &peer.Refused{Reason: peer.Removed, Detail: fmt.Sprintf("node %s was removed from the group", p.Node)}
+	}
+	return nil
+}
+
+// refusedBy is told when a peer has turned this node away. Being removed is for good.
+func (n *Node) refusedBy(r *peer.Refused) {
+	if r.Reason == peer.Removed && r.By.Group == n.groupID() {
+		n.removed(ExitFolderRefused)
+	}
+}
+
+// removed ends this node after it was taken out of its group.
+func (n *Node) removed(code int) {
+	n.done.Go(func() {
+		n.member.Lock()
+		defer n.member.Unlock()
+		if n.ctx.Err() != nil || n.folder.state.Phase == phaseRemoved {
+			return
+		}
+		if err := n.folder.change(func(s *folderState) { s.Phase = phaseRemoved }); err != nil {
+			n.end(asExit(err))
+			return
+		}
+		n.end(exit(code, "node %s was removed from its group: its data folder is kept, and may not join again", n.id))
+	})
+}
+
+// storageFailed ends the node after the first error of the disk, or damage.
+func (n *Node) storageFailed(err error) {
+	switch {
+	case errors.Is(err, fsm.ErrUnknown):
+		n.end(exit(ExitUnknownEntry, "the log holds an entry of a newer todod: run that version (%v)", err))
+	case errors.Is(err, fsm.ErrDamaged):
+		n.end(exit(ExitUnknownEntry, "stored data is damaged: restore this node from another one, by joining with an empty folder and a new id (%v)", err))
+	default:
+		n.end(exit(ExitStorage, "the storage failed: free or replace the disk, then start the node again (%v)", sentence(err)))
+	}
+}
+
+func (n *Node) end(why *Exit) {
+	if !n.exit.CompareAndSwap(nil, why) {
+		return
+	}
+	n.log.Error("ends", "reason", why.Reason, "code", why.Code)
+	if n.cfg.Fatal != nil && why.Code != 0 && why.Code != ExitFolderRefused {
+		n.cfg.Fatal(why)
+	}
+	close(n.ended)
+}
+
+// ID returns the node's id, as given, found or made.
+func (n *Node) ID() string { return n.id }
+
+// Done is closed when the node cannot go on by itself: Err then says why.
+func (n *Node) Done() <-chan struct{} { return n.ended }
+
+// Err returns why the node ended, nil before Done. Code 0 means that it was removed from its
+// group while it ran, as someone asked.
+func (n *Node) Err() *Exit { return n.exit.Load() }
+
+// HandOver hands leadership over if this node leads and another can; else it does nothing.
+// The node still forwards writes and serves reads afterwards.
+func (n *Node) HandOver(ctx context.Context) {
+	e := n.engine()
+	if e == nil || e.term.Load() == nil || e.soleVoter() {
+		return
+	}
+	if err := e.handOver(ctx, ""); err != nil {
+		n.log.Warn("leadership was not handed over", "err", err)
+	}
+}
+
+// Close stops the node and closes its files. What waits is told so.
+func (n *Node) Close() (err error) {
+	n.closed.Do(func() {
+		n.cancel()
+		n.done.Wait()
+		if e := n.engine(); e != nil {
+			err = e.close()
+		}
+		err = errors.Join(err, n.port.Close(), n.folder.close())
+	})
+	return err
+}
+
+func (n *Node) event(typ, node string, term uint64) {
+	n.log.Info(typ, "about", node, "term", term)
+	n.events.add(typ, node, term, n.cfg.Now())
+}
+
+// Cluster returns the group as this node sees it.
+func (n *Node) Cluster() Cluster {
+	c := Cluster{ID: n.id, State: StateEmpty, Group: n.groupID(), Version: n.cfg.Version, Folder: n.identity().Folder}
+	e := n.engine()
+	if e == nil {
+		c.Expect = n.cfg.BootstrapExpect
+		if sees := n.sees.Load(); sees != nil {
+			c.Sees = *sees
+		}
+		if n.folder.phase() == phaseJoining {
+			c.State = StateJoining
+		}
+		return c
+	}
+	c.State = StateMember
+	c.Leader, c.Term, c.Commit = e.leaderID(), e.raft.CurrentTerm(), e.raft.CommitIndex()
+	c.Applied, _ = e.replica.Applied()
+	c.Members = e.members()
+	return c
+}
+
+// members are those of the configuration, with the addresses the replica knows.
+func (e *engine) members() (all []Member) {
+	conf, _ := e.configuration()
+	view, err := e.replica.View()
+	if err != nil {
+		return nil
+	}
+	defer view.Close()
+	for _, s := range conf.Servers {
+		m := Member{ID: string(s.ID), Raft: string(s.Address), Voter: s.Suffrage == 0}
+		if known, ok := view.Member(m.ID); ok {
+			m.HTTP = known.HTTP
+		}
+		e.monitor.describe(&m)
+		all = append(all, m)
+	}
+	slices.SortFunc(all, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}
+
+// Registry returns the leader's registry of list processes; it asks the leader.
+func (n *Node) Registry(ctx context.Context) (Registry, error) {
+	e, err := n.inGroup()
+	if err != nil {
+		return Registry{}, err
+	}
+	ctx, cancel := n.deadline(ctx)
+	defer cancel()
+	to, err := e.awaitLeader(ctx)
+	if err != nil {
+		return Registry{}, err
+	}
+	if to.term != nil {
+		return Registry{Leader: n.id, Processes: to.term.registry.processes()}, nil
+	}
+	var reg Registry
+	return reg, e.ask(ctx, to, callRegistry, nil, &reg)
+}
+
+// Where says at which node the process of a list would live, and whether it does: alive is
+// nil on a node that does not lead. It asks no other node.
+func (n *Node) Where(list string) (node string, alive *bool) {
+	e := n.engine()
+	if e == nil {
+		return "", nil
+	}
+	if t := e.term.Load(); t != nil {
+		lives := t.registry.alive(list)
+		return n.id, &lives
+	}
+	return e.leaderID(), nil
+}
+
+// Ready returns nil when this node serves: it belongs to a group, knows a leader and is
+// not far behind it; else an *Error that says what is missing.
+func (n *Node) Ready() error {
+	e, err := n.inGroup()
+	if err != nil {
+		return err
+	}
+	if n.exit.Load() != nil {
+		return stopping()
+	}
+	if e.leaderID() == "" {
+		return failure(KindNoLeader, NotApplied, "the group has no leader now: try again")
+	}
+	applied, _ := e.replica.Applied()
+	if commit := e.raft.CommitIndex(); applied+maxLag < commit {
+		return failure(KindBehind, NotApplied, "this node is catching up: it has applied %d of %d log entries", applied, commit)
+	}
+	return nil
+}
+
+// Hash returns the hashes of this node's replica.
+func (n *Node) Hash() fsm.Hash {
+	if e := n.engine(); e != nil {
+		return e.replica.Hash()
+	}
+	return fsm.Hash{}
+}
+
+const maxLag = 2 * maxAppendEntries
+
+// deadline bounds what is done on behalf of a client.
+func (n *Node) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, n.cfg.RequestTimeout)
+}
+
+// soleVoter reports whether this node is the only voter of its group.
+func (e *engine) soleVoter() bool {
+	conf, _ := e.configuration()
+	v := voters(conf)
+	return len(v) == 1 && string(v[0].ID) == e.node.id
+}
+
+// since is a duration as the API tells it: -1 for never.
+func since(t time.Time, now time.Time) time.Duration {
+	if t.IsZero() {
+		return -1
+	}
+	return now.Sub(t)
+}

@@ -1,0 +1,395 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Config is what a port needs. All functions may be called from any goroutine.
+type Config struct {
+	Listener  net.Listener
+	Dial      func(ctx context.Context, addr string) (net.Conn, error)
+	Advertise string // the address that other nodes are told
+	// Self is this node as it is now: its group is "" before it belongs to one.
+	Self func() Identity
+	// Admit judges a peer of this node's group; nil welcomes it.
+	Admit func(Identity) *Refused
+	// Handle takes a call of a peer. It must not block: the peer's next call waits for
+	// it. It calls reply exactly once, from any goroutine.
+	Handle func(from Identity, kind uint8, body []byte, reply func([]byte))
+	// Lost is told when an established connection of a Client has ended.
+	Lost func(Identity)
+	// Refused is told when a peer has turned this node away.
+	Refused func(*Refused)
+	Log     *slog.Logger
+}
+
+// Port is where the peers of a node come in and go out.
+type Port struct {
+	cfg    Config
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	greets chan struct{} // one token for each handshake under way with whoever connected
+
+	mu      sync.Mutex
+	closed  bool
+	clients map[string]*Client
+	conns   map[net.Conn]struct{} // that peers opened
+	raft    *raftLayer            // where Raft's streams go; nil while there is no Raft
+	told    map[string]time.Time  // when a refusal was last logged
+}
+
+const (
+	// handshakeTimeout bounds how long whoever connects may take to say who it is.
+	handshakeTimeout = 5 * time.Second
+	// maxGreets bounds the strangers that are being listened to at a time.
+	maxGreets = 256
+	// tellEvery is how often the same refusal is logged.
+	tellEvery = 10 * time.Second
+)
+
+// NewPort begins to listen.
+func NewPort(cfg Config) *Port {
+	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]struct{}{},
+		told: map[string]time.Time{}, greets: make(chan struct{}, maxGreets)}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.done.Go(p.listen)
+	return p
+}
+
+// Close ends all connections and waits for their goroutines.
+func (p *Port) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.cancel()
+	err := p.cfg.Listener.Close()
+	for conn := range p.conns {
+		conn.Close()
+	}
+	clients := p.clients
+	p.clients = map[string]*Client{}
+	p.mu.Unlock()
+	for _, c := range clients {
+		c.close()
+	}
+	p.done.Wait()
+	return err
+}
+
+// spawn runs f in a goroutine that Close waits for; false once the port is closed.
+func (p *Port) spawn(f func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.done.Go(f)
+	return true
+}
+
+// Client returns the client for a node at an address. An older one for another address
+// of that node is closed.
+func (p *Port) Client(id, addr string) *Client {
+	p.mu.Lock()
+	c := p.clients[id]
+	if c != nil && c.addr == addr {
+		p.mu.Unlock()
+		return c
+	}
+	old := c
+	c = &Client{p: p, id: id, addr: addr, closed: p.closed}
+	p.clients[id] = c
+	p.mu.Unlock()
+	if old != nil {
+		old.close()
+	}
+	return c
+}
+
+// Forget closes the client for a node that is no longer a member.
+func (p *Port) Forget(id string) {
+	p.mu.Lock()
+	c := p.clients[id]
+	delete(p.clients, id)
+	p.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
+}
+
+func (p *Port) listen() {
+	for {
+		conn, err := p.cfg.Listener.Accept()
+		if errors.Is(err, net.ErrClosed) || p.ctx.Err() != nil {
+			return
+		}
+		if err != nil { // out of file handles, say: others may be freed
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-p.ctx.Done():
+				return
+			}
+			continue
+		}
+		p.admit(conn)
+	}
+}
+
+// admit keeps a new connection until its stream ends.
+func (p *Port) admit(conn net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case p.greets <- struct{}{}:
+	default: // too many strangers at once
+		conn.Close()
+		return
+	}
+	if p.closed {
+		conn.Close()
+		<-p.greets
+		return
+	}
+	p.conns[conn] = struct{}{}
+	p.done.Go(func() {
+		h, err := p.greet(conn)
+		<-p.greets
+		if err != nil {
+			p.tell("turned a connection away", conn.RemoteAddr().String(), err)
+			p.drop(conn)
+			return
+		}
+		if h.kind == streamRaft {
+			p.toRaft(conn)
+			return
+		}
+		p.answer(conn, h.from)
+		p.drop(conn)
+	})
+}
+
+func (p *Port) drop(conn net.Conn) {
+	conn.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, conn)
+}
+
+// greet is the handshake with whoever connected.
+func (p *Port) greet(conn net.Conn) (*hello, error) {
+	conn.SetDeadline(time.Now().Add(handshakeTimeout))
+	h, err := readHello(conn)
+	var refused *Refused
+	if err != nil && !errors.As(err, &refused) {
+		return nil, err
+	}
+	self := p.cfg.Self()
+	if refused == nil {
+		refused = p.judge(self, h.from)
+	}
+	if refused == nil && h.text != self.Node {
+		refused = refuse(Node, "node %s was called %s: it is at another address now", self.Node, h.text)
+	}
+	if refused == nil && h.kind != streamRaft && h.kind != streamCalls {
+		refused = refuse(Version, "the peer wants a kind of stream that this node does not know")
+	}
+	answer := hello{kind: byte(Welcome), from: self}
+	if refused != nil {
+		answer.kind, answer.text = byte(refused.Reason), refused.Detail
+	}
+	if _, err := conn.Write(answer.encode()); err != nil {
+		return nil, err
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	conn.SetDeadline(time.Time{})
+	return h, nil
+}
+
+// judge says whether a node may speak with this one.
+func (p *Port) judge(self, peer Identity) *Refused {
+	switch {
+	case self.Group == "":
+		return refuse(NotYet, "node %s belongs to no group yet", self.Node)
+	case peer.Group != self.Group:
+		return refuse(Group, "node %s is of group %s, node %s of group %s", self.Node, self.Group, peer.Node, peer.Group)
+	}
+	return p.cfg.Admit(peer)
+}
+
+// dial connects to a node and makes the handshake.
+func (p *Port) dial(ctx context.Context, kind byte, id, addr string) (net.Conn, Identity, error) {
+	conn, err := p.cfg.Dial(ctx, addr)
+	if err != nil {
+		return nil, Identity{}, err
+	}
+	peer, err := p.introduce(ctx, conn, kind, id)
+	if err != nil {
+		conn.Close()
+		var refused *Refused
+		if errors.As(err, &refused) {
+			p.tell("a peer turned this node away", addr, err)
+			if p.cfg.Refused != nil && refused.By.Node != "" {
+				p.cfg.Refused(refused)
+			}
+		}
+		return nil, Identity{}, err
+	}
+	return conn, peer, nil
+}
+
+// introduce is the handshake with the node that was dialled.
+func (p *Port) introduce(ctx context.Context, conn net.Conn, kind byte, id string) (Identity, error) {
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	self := p.cfg.Self()
+	if _, err := conn.Write((&hello{kind: kind, from: self, text: id}).encode()); err != nil {
+		return Identity{}, err
+	}
+	h, err := readHello(conn)
+	if err != nil {
+		return Identity{}, err
+	}
+	if reason := Reason(h.kind); reason != Welcome {
+		return h.from, &Refused{Reason: reason, Detail: h.text, By: h.from}
+	}
+	if refused := p.judge(self, h.from); refused != nil {
+		return h.from, refused
+	}
+	if h.from.Node != id {
+		return h.from, refuse(Node, "node %s answers at the address of node %s", h.from.Node, id)
+	}
+	if !stop() {
+		return h.from, context.Cause(ctx)
+	}
+	return h.from, nil
+}
+
+// answer serves the calls of a peer until its connection ends.
+func (p *Port) answer(conn net.Conn, from Identity) {
+	w := newWire(conn)
+	for {
+		call, kind, body, err := w.receive()
+		if err != nil {
+			return
+		}
+		p.cfg.Handle(from, kind, body, func(b []byte) {
+			_ = w.send(call, 0, b) // a caller that is gone asks again
+		})
+	}
+}
+
+// tell logs a refusal, the same one not too often.
+func (p *Port) tell(msg, addr string, err error) {
+	p.mu.Lock()
+	host, _, _ := strings.Cut(addr, ":")
+	key := msg + host + err.Error()
+	now := time.Now()
+	quiet := now.Sub(p.told[key]) < tellEvery
+	if !quiet {
+		if len(p.told) > maxGreets {
+			clear(p.told)
+		}
+		p.told[key] = now
+	}
+	p.mu.Unlock()
+	if !quiet && p.ctx.Err() == nil {
+		p.cfg.Log.Warn(msg, "addr", addr, "reason", err)
+	}
+}
+
+// raftLayer is Raft's stream layer on a port.
+type raftLayer struct {
+	p      *Port
+	accept chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+var _ raft.StreamLayer = (*raftLayer)(nil)
+
+// RaftLayer returns the stream layer for a new Raft. Streams that peers open go to the newest.
+// The addresses it dials are those that Target returns.
+func (p *Port) RaftLayer() raft.StreamLayer {
+	l := &raftLayer{p: p, accept: make(chan net.Conn), closed: make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.raft = l
+	return l
+}
+
+// Target is the address for a raft layer to dial: of a node, whoever answers must be that one.
+func Target(id raft.ServerID, addr raft.ServerAddress) raft.ServerAddress {
+	return raft.ServerAddress(string(id) + "@" + string(addr))
+}
+
+func (p *Port) toRaft(conn net.Conn) {
+	p.mu.Lock()
+	l := p.raft
+	p.mu.Unlock()
+	if l == nil {
+		p.drop(conn)
+		return
+	}
+	select {
+	case l.accept <- &tracked{conn, p}:
+	case <-l.closed:
+		p.drop(conn)
+	case <-p.ctx.Done():
+		p.drop(conn)
+	}
+}
+
+// tracked is an accepted connection of Raft's, which the port forgets when it is closed.
+type tracked struct {
+	net.Conn
+	p *Port
+}
+
+func (t *tracked) Close() error {
+	t.p.drop(t.Conn)
+	return nil
+}
+
+func (l *raftLayer) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.accept:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *raftLayer) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *raftLayer) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	id, addr, ok := strings.Cut(string(target), "@")
+	if !ok {
+		return nil, fmt.Errorf("dial a peer: no node in %q", target)
+	}
+	ctx, cancel := context.WithTimeout(l.p.ctx, min(timeout, dialTimeout))
+	defer cancel()
+	conn, _, err := l.p.dial(ctx, streamRaft, id, addr)
+	return conn, err
+}
+
+func (l *raftLayer) Addr() net.Addr { return address(l.p.cfg.Advertise) }
+
+// address is a net.Addr that is told as it was given.
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }

@@ -1,0 +1,212 @@
+package server
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"todod/fsm"
+	"todod/fsm/todo"
+)
+
+// pending is a command on its way through the leader. done is called exactly once, from any
+// goroutine, and must not block.
+type pending struct {
+	cmd     fsm.Command
+	list    string    // the list it is about, "" for none or several
+	expires time.Time // not proposed after this
+	retried bool      // its list process died once before it was handed on
+	done    func(fsm.Result, error)
+}
+
+func (p *pending) fail(err error) { p.done(fsm.Result{}, err) }
+
+// applier is the part of *raft.Raft that a proposer needs.
+type applier interface {
+	Apply(cmd []byte, timeout time.Duration) raft.ApplyFuture
+}
+
+// proposer puts all commands that are waiting into one log entry and proposes it, a few
+// entries at a time: a commit round costs the same whatever it carries.
+type proposer struct {
+	raft  applier
+	stamp func() (int64, error) // the leader's time in Unix ms, or why it may not stamp
+
+	mu      sync.Mutex
+	queue   []*pending
+	closed  bool
+	wake    chan struct{} // holds a token when there may be work
+	slots   chan struct{} // one token for each proposal under way
+	done    sync.WaitGroup
+	stats   *metrics
+	timeout time.Duration
+}
+
+func newProposer(r applier, stamp func() (int64, error), stats *metrics) *proposer {
+	p := &proposer{raft: r, stamp: stamp, stats: stats, timeout: electionTimeout,
+		wake: make(chan struct{}, 1), slots: make(chan struct{}, maxProposals)}
+	p.done.Go(p.run)
+	return p
+}
+
+// submit queues a command behind all others. It does not block.
+func (p *proposer) submit(c *pending) {
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.queue = append(p.queue, c)
+	}
+	p.mu.Unlock()
+	if closed {
+		c.fail(failure(KindNoLeader, NotApplied, "this node leads no longer"))
+		return
+	}
+	p.signal()
+}
+
+func (p *proposer) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// waiting is how many commands wait to be proposed.
+func (p *proposer) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue)
+}
+
+// close fails what is waiting and returns when the outcome of every proposal is known and told.
+func (p *proposer) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.signal()
+	p.done.Wait()
+}
+
+func (p *proposer) run() {
+	for range p.wake {
+		for {
+			p.slots <- struct{}{}
+			batch, closed := p.take()
+			if len(batch) == 0 {
+				<-p.slots
+				if closed {
+					return
+				}
+				break
+			}
+			if closed {
+				p.release(batch, failure(KindNoLeader, NotApplied, "this node leads no longer"))
+				continue
+			}
+			p.propose(batch)
+		}
+	}
+}
+
+func (p *proposer) release(batch []*pending, err error) {
+	for _, c := range batch {
+		c.fail(err)
+	}
+	<-p.slots
+}
+
+// take returns as many waiting commands as one log entry carries.
+func (p *proposer) take() (batch []*pending, closed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	size, n := 0, 0
+	for n < len(p.queue) {
+		size += p.queue[n].cmd.Size()
+		if size > maxEntryBytes && n > 0 {
+			break
+		}
+		n++
+	}
+	batch = p.queue[:n:n]
+	p.queue = p.queue[n:]
+	if len(p.queue) == 0 {
+		p.queue = nil // lets the array go that the batch is part of
+	}
+	return batch, p.closed
+}
+
+// propose stamps a batch and proposes it as one entry; its outcome is told by another goroutine.
+func (p *proposer) propose(batch []*pending) {
+	now := time.Now()
+	stamp, stampErr := p.stamp()
+	live := batch[:0]
+	for _, c := range batch {
+		switch {
+		case !c.expires.IsZero() && now.After(c.expires):
+			c.fail(failure(KindTimeout, NotApplied, "the deadline passed before the command was proposed"))
+		case stampErr != nil && c.cmd.Type == fsm.TypeTodo:
+			c.fail(stampErr)
+		default:
+			live = append(live, c)
+		}
+	}
+	if len(live) == 0 {
+		<-p.slots
+		return
+	}
+	cmds := make([]*fsm.Command, len(live))
+	for i, c := range live {
+		cmds[i] = &c.cmd
+	}
+	p.stats.proposed(len(live))
+	future := p.raft.Apply(fsm.EncodeEnvelope(stamp, cmds), p.timeout)
+	p.done.Go(func() {
+		deliver(live, future)
+		<-p.slots
+	})
+}
+
+// deliver waits for the outcome of a proposal and tells it to each command's caller.
+func deliver(batch []*pending, future raft.ApplyFuture) {
+	err := future.Error()
+	if err == nil {
+		if results, ok := future.Response().([]fsm.Result); ok && len(results) == len(batch) {
+			for i, c := range batch {
+				c.done(results[i], nil)
+			}
+			return
+		}
+		err = errors.New("the state machine has stopped")
+	}
+	failed := proposalError(err)
+	for _, c := range batch {
+		c.fail(failed)
+	}
+}
+
+// proposalError says what is known of a proposal that Raft gave an error for. Only three of
+// its errors mean that nothing was appended to the log.
+func proposalError(err error) *Error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return failure(KindNoLeader, NotApplied, "this node leads no longer")
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return failure(KindOverloaded, NotApplied, "the leader has too much to do: try again")
+	}
+	return failure(KindTimeout, UnknownOutcome, "the leader was lost before the outcome was known: %v", err)
+}
+
+// asResult folds a refusal of a session into an error; other results are answers.
+func asResult(res fsm.Result, err error) (fsm.Result, error) {
+	if err == nil && (res.Code == fsm.SessionClosed || res.Code == fsm.NumberClosed) {
+		return res, &sessionError{res.Code}
+	}
+	return res, err
+}
+
+// sessionError is a command refused because its session or its number is closed.
+type sessionError struct{ code todo.Code }
+
+func (e *sessionError) Error() string { return "the node's session is closed" }

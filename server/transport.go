@@ -1,0 +1,157 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"todod/server/peer"
+)
+
+// transport is Raft's transport over the peer port. It says whom it wants at an address,
+// so that a reused address takes nobody in, and lets this node hand messages to itself.
+type transport struct {
+	*raft.NetworkTransport
+	in     chan raft.RPC
+	raft   atomic.Pointer[raft.Raft] // nil until it runs
+	start  time.Time
+	heard  atomic.Int64 // when a leader's message came last, since start; 0 for never
+	closed chan struct{}
+	once   sync.Once
+	done   sync.WaitGroup
+}
+
+var (
+	_ raft.Transport   = (*transport)(nil)
+	_ raft.WithPreVote = (*transport)(nil)
+	_ raft.WithClose   = (*transport)(nil)
+)
+
+func newTransport(n *Node) *transport {
+	t := &transport{in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
+	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: n.port.RaftLayer(), MaxPool: 3, Timeout: transportTimeout,
+		Logger: newHclogger(n.log), MsgpackUseNewTimeFormat: true,
+	})
+	t.done.Go(t.pump)
+	return t
+}
+
+// pump brings what peers sent to where this node's own messages go.
+func (t *transport) pump() {
+	for {
+		select {
+		case rpc := <-t.NetworkTransport.Consumer():
+			t.listen(rpc)
+			select {
+			case t.in <- rpc:
+			case <-t.closed:
+				return
+			}
+		case <-t.closed:
+			return
+		}
+	}
+}
+
+// SetHeartbeatHandler has heartbeats dealt with at once, as Raft asks.
+func (t *transport) SetHeartbeatHandler(handle func(raft.RPC)) {
+	if handle == nil {
+		t.NetworkTransport.SetHeartbeatHandler(nil)
+		return
+	}
+	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		t.listen(rpc)
+		handle(rpc)
+	})
+}
+
+// listen notes when a leader was heard. Raft's own last contact is renewed by what this node hands itself.
+func (t *transport) listen(rpc raft.RPC) {
+	req, ok := rpc.Command.(*raft.AppendEntriesRequest)
+	if r := t.raft.Load(); ok && r != nil && req.Term >= r.CurrentTerm() {
+		t.heard.Store(max(1, int64(time.Since(t.start))))
+	}
+}
+
+// lastContact is how long ago a leader was heard, -1 for never.
+func (t *transport) lastContact() time.Duration {
+	heard := t.heard.Load()
+	if heard == 0 {
+		return -1
+	}
+	return time.Since(t.start) - time.Duration(heard)
+}
+
+func (t *transport) Close() error {
+	t.once.Do(func() { close(t.closed) })
+	err := t.NetworkTransport.Close()
+	t.CloseStreams()
+	t.done.Wait()
+	return err
+}
+
+func (t *transport) Consumer() <-chan raft.RPC { return t.in }
+
+var errTransportClosed = errors.New("the transport is closed")
+
+// hand gives this node's Raft a message as if it had come from the network, and waits until
+// it was dealt with.
+func (t *transport) hand(command any) (any, error) {
+	reply := make(chan raft.RPCResponse, 1)
+	timeout := time.NewTimer(electionTimeout)
+	defer timeout.Stop()
+	select {
+	case t.in <- raft.RPC{Command: command, RespChan: reply}:
+	case <-t.closed:
+		return nil, errTransportClosed
+	case <-timeout.C:
+		return nil, errTransportClosed
+	}
+	select {
+	case r := <-reply:
+		return r.Response, r.Error
+	case <-t.closed:
+		return nil, errTransportClosed
+	}
+}
+
+func (t *transport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAddress) (raft.AppendPipeline, error) {
+	return t.NetworkTransport.AppendEntriesPipeline(id, peer.Target(id, to))
+}
+
+func (t *transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	return t.NetworkTransport.AppendEntries(id, peer.Target(id, to), req, resp)
+}
+
+func (t *transport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	return t.NetworkTransport.InstallSnapshot(id, peer.Target(id, to), req, resp, data)
+}
+
+// A pooled connection may have died with its peer's last process. Raft does not ask again for
+// a vote, so one that got no answer is asked for once more: the pool drops what failed.
+
+func (t *transport) RequestVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return t.twice(func() error { return t.NetworkTransport.RequestVote(id, peer.Target(id, to), req, resp) })
+}
+
+func (t *transport) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.twice(func() error { return t.NetworkTransport.RequestPreVote(id, peer.Target(id, to), req, resp) })
+}
+
+func (t *transport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return t.twice(func() error { return t.NetworkTransport.TimeoutNow(id, peer.Target(id, to), req, resp) })
+}
+
+func (t *transport) twice(ask func() error) error {
+	err := ask()
+	// Only a connection that ended at once was a stale one.
+	for tries := 0; errors.Is(err, io.EOF) && tries < 3; tries++ { // the pool holds up to MaxPool stale ones
+		err = ask()
+	}
+	return err
+}
