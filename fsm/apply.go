@@ -2,6 +2,8 @@ package fsm
 
 import (
 	"fmt"
+	"runtime/debug"
+	"slices"
 
 	"github.com/hashicorp/raft"
 
@@ -17,74 +19,63 @@ func (r *Replica) Apply(log *raft.Log) any { return r.ApplyBatch([]*raft.Log{log
 // the error.
 func (r *Replica) ApplyBatch(logs []*raft.Log) []any {
 	responses := make([]any, len(logs))
-	r.store.begin()
-	defer r.commit()
-	for i, log := range logs {
-		if r.halted {
-			responses[i] = errHalted
-			continue
+	for i := 0; i < len(logs); {
+		n, err := r.applySome(logs[i:], responses[i:])
+		if i += n; err != nil {
+			for ; i < len(logs); i++ {
+				responses[i] = err
+			}
 		}
-		responses[i] = r.applyLog(log)
 	}
 	return responses
 }
 
-var errHalted = fmt.Errorf("the replica has stopped applying")
-
-// commit publishes; after a halt it leaves the last good state in place.
-func (r *Replica) commit() {
-	if r.halted {
-		r.store.abandon()
-		return
+// applySome applies entries until all are or the store is full, and publishes them. With an
+// error, n entries before it are good.
+func (r *Replica) applySome(logs []*raft.Log, responses []any) (n int, err error) {
+	if err := r.store.begin(); err != nil {
+		return 0, err
 	}
-	if err := r.store.commit(); err != nil {
-		r.halt(0, err)
+	for n < len(logs) && (n == 0 || !r.store.full()) {
+		results, err := r.applyLog(logs[n])
+		if err != nil {
+			err = fmt.Errorf("log entry %d: %w", logs[n].Index, err)
+			r.store.abandon(err)
+			return 0, err
+		}
+		responses[n] = results
+		n++
 	}
+	return n, r.store.commit()
 }
 
-func (r *Replica) halt(index uint64, err error) error {
-	r.halted = true
-	if index != 0 {
-		err = fmt.Errorf("log entry %d: %w", index, err)
-	}
-	r.fatal(err)
-	return err
-}
-
-// applyLog applies one entry, and halts at one that it cannot read: to skip it would be to
-// diverge from the nodes that could.
-func (r *Replica) applyLog(log *raft.Log) (response any) {
+// applyLog applies one entry. It fails at one that it cannot read, and the replica with it: to
+// skip the entry would be to diverge from the nodes that could.
+func (r *Replica) applyLog(log *raft.Log) (results []Result, err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
 	m := &r.store.meta
 	if log.Index <= m.Index {
-		return []Result(nil) // replayed after a restart: the file holds it already
+		return nil, nil // replayed after a restart: the file holds it already
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			bad, ok := p.(storageError)
-			if !ok {
-				panic(p)
-			}
-			response = r.halt(log.Index, bad.error)
-		}
-	}()
 	if log.Type == raft.LogConfiguration {
 		m.Index, m.Term = log.Index, log.Term
 		m.ConfIndex, m.Conf = log.Index, append([]byte(nil), log.Data...)
-		return nil
+		return nil, nil
 	}
 	time, cmds, err := DecodeEnvelope(log.Data)
 	if err != nil {
-		return r.halt(log.Index, err)
+		return nil, err
 	}
 	m.Time = max(m.Time, time)
-	results := make([]Result, len(cmds))
+	results = make([]Result, len(cmds))
 	for i := range cmds {
 		if results[i], err = r.applyNumbered(&cmds[i]); err != nil {
-			return r.halt(log.Index, err)
+			return nil, err
 		}
 	}
+	r.storeMoved()
 	m.Index, m.Term = log.Index, log.Term
-	return results
+	return results, nil
 }
 
 // applyNumbered applies a command once, however often it comes: the session that
@@ -93,28 +84,27 @@ func (r *Replica) applyNumbered(c *Command) (Result, error) {
 	if c.Flags != 0 || c.Version != 1 {
 		return Result{}, fmt.Errorf("command of type %d, version %d, flags %d: %w", c.Type, c.Version, c.Flags, ErrUnknown)
 	}
-	var ses session
+	ses := r.sessions[c.Session]
 	if c.Session != 0 {
-		var ok bool
-		if ses, ok = r.session(c.Session); !ok {
+		if ses == nil {
 			return r.refuse(SessionClosed), nil
 		}
 		if c.Number < ses.low {
 			return r.refuse(NumberClosed), nil
 		}
-		if kept, ok := r.kept(c.Session, c.Number); ok {
-			return kept, nil
+		if res, ok := ses.replay(c.Number); ok {
+			return res, nil
 		}
 	}
 	res, err := r.applyCommand(c)
 	if err != nil {
 		return Result{}, err
 	}
-	encoded := AppendResult(nil, &res)
-	if c.Session != 0 {
-		r.keep(ses, c, encoded)
+	row := AppendResult(newRow(64+len(c.Payload)), &res)
+	r.store.meta.link(c.Payload, row[1:])
+	if ses != nil && r.sessions[c.Session] == ses { // unless the command closed it
+		r.keep(ses, c, row)
 	}
-	r.store.meta.link(c.Payload, encoded)
 	return res, nil
 }
 
@@ -133,7 +123,11 @@ func (r *Replica) applyCommand(c *Command) (Result, error) {
 		sweep := Sweep{Rows: payload.uvarint()}
 		return r.applySweep(sweep), payload.end2()
 	case TypeMember:
-		return r.applyMember(payload.member()), payload.end2()
+		m := payload.member()
+		if m.Status != Known && m.Status != Removed {
+			return Result{}, fmt.Errorf("member of status %d: %w", m.Status, ErrUnknown)
+		}
+		return r.applyMember(m), payload.end2()
 	}
 	return Result{}, fmt.Errorf("command of type %d: %w", c.Type, ErrUnknown)
 }
@@ -192,24 +186,24 @@ func (r *Replica) storeStage() {
 	}
 	for _, num := range st.Unlinked {
 		s.del(numKey(tabList, num))
-		s.insert(numKey(tabGarbage, num), nil)
+		s.insert(numKey(tabGarbage, num), newRow(0))
 		s.meta.Garbage++
 	}
 }
 
 // storeList keeps the highest id in the list row while there is one, and in the name row
 // afterwards: so an add changes one row of the two.
-func (r *Replica) storeList(l *todo.List) {
-	s := r.store
+func (r *Replica) storeList(sl *todo.StageList) {
+	s, l := r.store, &sl.List
 	name := textKey(tabName, l.Name)
 	if l.Num == 0 {
-		s.put(name, appendUvarints(nil, 0, l.LastID))
+		s.put(name, appendUvarints(newRow(16), 0, l.LastID))
 		return
 	}
-	if now := s.rows().nameRow(l.Name); now.num != l.Num {
-		s.put(name, appendUvarints(nil, l.Num, 0))
+	if sl.Old.Num != l.Num {
+		s.put(name, appendUvarints(newRow(16), l.Num, 0))
 	}
-	s.put(numKey(tabList, l.Num), appendList(nil, l))
+	s.put(numKey(tabList, l.Num), appendList(newRow(24+len(l.Name)), l))
 }
 
 func (r *Replica) storeEntry(e *todo.StageEntry) {
@@ -223,9 +217,9 @@ func (r *Replica) storeEntry(e *todo.StageEntry) {
 		return
 	}
 	if e.Entry.Date != "" && (!e.Existed || e.Old.Date != e.Entry.Date) {
-		s.insert(dateKey(e.Num, e.Entry.Date, e.Entry.ID), nil)
+		s.insert(dateKey(e.Num, e.Entry.Date, e.Entry.ID), newRow(0))
 	}
-	row := appendEntry(make([]byte, 0, 64+len(e.Entry.Title)), &e.Entry)
+	row := appendEntry(newRow(48+len(e.Entry.Title)), &e.Entry)
 	if e.Existed {
 		s.put(key, row)
 	} else {
@@ -236,15 +230,17 @@ func (r *Replica) storeEntry(e *todo.StageEntry) {
 // storeChange keeps what a rev changed, and lets the oldest changes go beyond the limit.
 func (r *Replica) storeChange(rev uint64, items []todo.Item) {
 	s, m := r.store, &r.store.meta
-	changed := make([]todo.Item, 0, len(items))
-	for _, it := range items {
-		if it.Changed {
-			changed = append(changed, it)
-		}
+	changed := items
+	if slices.ContainsFunc(items, unchanged) {
+		changed = slices.DeleteFunc(slices.Clone(items), unchanged)
 	}
-	row := appendItems(appendUvarints(make([]byte, 0, 128), uint64(m.Time)), changed)
+	size := 16
+	for i := range changed {
+		size += 64 + len(changed[i].List) + len(changed[i].Entry.Title)
+	}
+	row := appendItems(appendUvarints(newRow(size), uint64(m.Time)), changed)
 	s.insert(numKey(tabChange, rev), row)
-	m.ChangeBytes += uint64(len(row))
+	m.ChangeBytes += uint64(len(row) - 1)
 	for m.ChangeBytes > r.limits.changeBytes && m.FirstChange < rev {
 		key := numKey(tabChange, m.FirstChange)
 		m.ChangeBytes -= uint64(len(s.rows().get(key)))
@@ -252,6 +248,8 @@ func (r *Replica) storeChange(rev uint64, items []todo.Item) {
 		m.FirstChange++
 	}
 }
+
+func unchanged(it todo.Item) bool { return !it.Changed }
 
 // applySweep takes away rows of deleted lists, oldest first and a bounded number: a list of
 // 200,000 rows would stall all others for most of a second.
@@ -288,7 +286,7 @@ func (r *Replica) applyMember(m Member) Result {
 	if owner := s.rows().get(textKey(tabFolder, m.Folder)); owner != nil && string(owner) != m.ID {
 		return r.refuse(MemberKnown)
 	}
-	s.put(textKey(tabMember, m.ID), m.Encode())
-	s.put(textKey(tabFolder, m.Folder), []byte(m.ID))
+	s.put(textKey(tabMember, m.ID), m.append(newRow(64)))
+	s.put(textKey(tabFolder, m.Folder), append(newRow(len(m.ID)), m.ID...))
 	return r.refuse(todo.OK)
 }

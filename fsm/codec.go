@@ -3,6 +3,8 @@ package fsm
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"math"
 
 	"todod/fsm/todo"
 )
@@ -19,12 +21,18 @@ type reader struct {
 
 func (r *reader) uvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
+	if n <= 0 || n > 1 && r.b[n-1] == 0 { // a value has one encoding only: the shortest
 		r.bad, r.b = true, nil
 		return 0
 	}
 	r.b = r.b[n:]
 	return v
+}
+
+func (r *reader) uint16() uint16 {
+	v := r.uvarint()
+	r.bad = r.bad || v > math.MaxUint16
+	return uint16(v)
 }
 
 func (r *reader) byte() byte {
@@ -51,14 +59,20 @@ func (r *reader) bytes() []byte {
 
 func (r *reader) string() string { return string(r.bytes()) }
 func (r *reader) int() int64     { return int64(r.uvarint()) }
-func (r *reader) bool() bool     { return r.byte() != 0 }
 
-// count reads a number of things that take at least one byte each, so that a damaged
+// bool reads a 0 or a 1: each value has one encoding only.
+func (r *reader) bool() bool {
+	v := r.byte()
+	r.bad = r.bad || v > 1
+	return v == 1
+}
+
+// count reads a number of things that take at least size bytes each, so that a damaged
 // count cannot ask for more memory than the input could fill.
-func (r *reader) count() int {
+func (r *reader) count(size int) int {
 	n := r.uvarint()
-	if n > uint64(len(r.b)) {
-		r.bad = true
+	if n > uint64(len(r.b)/size) {
+		r.bad, r.b = true, nil
 		return 0
 	}
 	return int(n)
@@ -118,7 +132,7 @@ func appendItems(b []byte, items []todo.Item) []byte {
 }
 
 func (r *reader) items() []todo.Item {
-	n := r.count()
+	n := r.count(10)
 	if n == 0 {
 		return nil
 	}
@@ -181,24 +195,33 @@ func appendTags(b []byte, tags []todo.Tag) []byte {
 	return b
 }
 
-// DecodeTodo is the reverse of EncodeTodo.
+// DecodeTodo is the reverse of EncodeTodo. It fails with ErrDamaged, or with ErrUnknown at an
+// operation or a field that this program does not know: to leave it out would be to diverge.
 func DecodeTodo(b []byte) (cmd todo.Command, err error) {
 	r := &reader{b: b}
 	cmd.Batch = r.bool()
-	cmd.Ops = make([]todo.Op, r.count())
+	cmd.Ops = make([]todo.Op, r.count(9))
 	for i := range cmd.Ops {
 		op := &cmd.Ops[i]
 		op.Kind = todo.Kind(r.byte())
-		op.ID, op.Fields.Set = r.uvarint(), todo.FieldSet(r.uvarint())
+		op.ID, op.Fields.Set = r.uvarint(), todo.FieldSet(r.uint16())
 		op.List, op.Fields.Title, op.Fields.Date = r.string(), r.string(), r.string()
 		op.Fields.Done = r.bool()
 		op.If.Match, op.If.NoneMatch = r.tags(), r.tags()
 	}
-	return cmd, r.end()
+	if r.end() != nil {
+		return todo.Command{}, fmt.Errorf("command on lists: %w", ErrDamaged)
+	}
+	for i := range cmd.Ops {
+		if !cmd.Ops[i].Known() {
+			return todo.Command{}, fmt.Errorf("operation of kind %d on fields %b: %w", cmd.Ops[i].Kind, cmd.Ops[i].Fields.Set, ErrUnknown)
+		}
+	}
+	return cmd, nil
 }
 
 func (r *reader) tags() []todo.Tag {
-	n := r.count()
+	n := r.count(2)
 	if n == 0 {
 		return nil
 	}

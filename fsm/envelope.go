@@ -23,7 +23,7 @@ const (
 	crcSize         = 4
 )
 
-// ErrDamaged is a log entry or a row whose checksum or form is wrong.
+// ErrDamaged is a log entry whose checksum or form is wrong.
 var ErrDamaged = errors.New("damaged")
 
 // ErrUnknown is a log entry or a row of a version or a type that this program does not
@@ -118,7 +118,7 @@ func DecodeCommands(b []byte) ([]Command, error) {
 }
 
 func (r *reader) commands() []Command {
-	cmds := make([]Command, r.count())
+	cmds := make([]Command, r.count(9))
 	for i := range cmds {
 		c := &cmds[i]
 		c.Type, c.Version, c.Flags = Type(r.byte()), r.byte(), r.byte()

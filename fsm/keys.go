@@ -88,9 +88,9 @@ func (r *Replica) keyRow(key string) (row keyRow, ok bool) {
 func (r *Replica) storeKey(key, print string, res *Result) {
 	s, m := r.store, &r.store.meta
 	body := AppendResult(nil, shorten(res, r.limits.keyBody))
-	b := appendUvarints(make([]byte, 0, 48+len(body)), m.NextKey, uint64(m.Time))
-	s.insert(key, appendBytes(appendBytes(b, print), body))
-	s.insert(numKey(tabOrder, m.NextKey), []byte(key))
+	row := appendUvarints(newRow(48+len(body)), m.NextKey, uint64(m.Time))
+	s.insert(key, appendBytes(appendBytes(row, print), body))
+	s.insert(numKey(tabOrder, m.NextKey), append(newRow(len(key)), key...))
 	m.NextKey++
 	m.Keys++
 	m.KeyBytes += uint64(len(body))

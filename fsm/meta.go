@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -23,9 +24,9 @@ type meta struct {
 	NextSession uint64
 	Garbage     uint64 // deleted lists whose rows are still to go
 
-	FirstChange, ChangeBytes     uint64 // oldest rev with a change row; bytes of all of them
-	FirstKey, NextKey            uint64 // sequences of the oldest and the next idempotency key
-	Keys, KeyBytes, SessionCount uint64
+	FirstChange, ChangeBytes uint64 // oldest rev with a change row; bytes of all of them
+	FirstKey, NextKey        uint64 // sequences of the oldest and the next idempotency key
+	Keys, KeyBytes           uint64
 }
 
 func newMeta() meta {
@@ -33,24 +34,20 @@ func newMeta() meta {
 }
 
 func (m *meta) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, m.Flush)
+	b := binary.BigEndian.AppendUint64(newRow(192+len(m.Conf)), m.Flush)
 	b = appendUvarints(b, m.Index, m.Term, m.ConfIndex, m.Rev, m.Epoch, uint64(m.Time), m.Chain, m.Set,
 		m.NextList, m.NextSession, m.Garbage, m.FirstChange, m.ChangeBytes,
-		m.FirstKey, m.NextKey, m.Keys, m.KeyBytes, m.SessionCount)
+		m.FirstKey, m.NextKey, m.Keys, m.KeyBytes)
 	return seal(string(metaKey), appendBytes(b, m.Conf))
 }
 
-// decodeMeta returns the zero meta for no row.
 func decodeMeta(row []byte) (m meta, err error) {
-	if row == nil {
-		return m, nil
-	}
 	b, err := unseal(string(metaKey), row)
 	if err != nil {
 		return m, err
 	}
 	if len(b) < 8 {
-		return m, ErrDamaged
+		return m, fmt.Errorf("the meta row: %w: %w", errShort, ErrStorage)
 	}
 	m.Flush = binary.BigEndian.Uint64(b)
 	r := &reader{b: b[8:]}
@@ -59,12 +56,12 @@ func decodeMeta(row []byte) (m meta, err error) {
 	}
 	m.Time = r.int()
 	for _, p := range []*uint64{&m.Chain, &m.Set, &m.NextList, &m.NextSession, &m.Garbage, &m.FirstChange,
-		&m.ChangeBytes, &m.FirstKey, &m.NextKey, &m.Keys, &m.KeyBytes, &m.SessionCount} {
+		&m.ChangeBytes, &m.FirstKey, &m.NextKey, &m.Keys, &m.KeyBytes} {
 		*p = r.uvarint()
 	}
 	m.Conf = append([]byte(nil), r.bytes()...)
 	if r.end() != nil {
-		return m, ErrDamaged
+		return m, fmt.Errorf("the meta row: %w: %w", errShort, ErrStorage)
 	}
 	return m, nil
 }
@@ -72,14 +69,23 @@ func decodeMeta(row []byte) (m meta, err error) {
 // rowHash is what one row adds to the set hash. It guards against defects and decay, not
 // against someone who makes collisions.
 func rowHash(key string, row []byte) uint64 {
-	var buf [256]byte
-	return xxhash.Sum64(append(append(buf[:0], key...), row...))
+	var d xxhash.Digest
+	d.Reset()
+	d.WriteString(key)
+	d.Write(row)
+	return d.Sum64()
 }
 
 // link extends the chain by one command and its result.
 func (m *meta) link(payload, result []byte) {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 32+len(payload)+len(result)), m.Chain)
-	b = binary.BigEndian.AppendUint64(b, m.Rev)
-	b = appendBytes(b, payload)
-	m.Chain = xxhash.Sum64(append(b, result...))
+	var head [24]byte
+	binary.BigEndian.PutUint64(head[0:], m.Chain)
+	binary.BigEndian.PutUint64(head[8:], m.Rev)
+	binary.BigEndian.PutUint64(head[16:], uint64(len(payload)))
+	var d xxhash.Digest
+	d.Reset()
+	d.Write(head[:])
+	d.Write(payload)
+	d.Write(result)
+	m.Chain = d.Sum64()
 }

@@ -45,8 +45,10 @@ func (p Session) Encode() []byte { return appendBytes(appendBytes(nil, p.Node), 
 func (p Sweep) Encode() []byte { return appendUvarints(nil, p.Rows) }
 
 // Encode returns the payload.
-func (m Member) Encode() []byte {
-	b := append([]byte(nil), byte(m.Status))
+func (m Member) Encode() []byte { return m.append(nil) }
+
+func (m Member) append(b []byte) []byte {
+	b = append(b, byte(m.Status))
 	b = appendBytes(appendBytes(b, m.ID), m.Folder)
 	return appendBytes(appendBytes(b, m.HTTP), m.Raft)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,9 +21,10 @@ import (
 type Config struct {
 	Dir    string // the folder of its file, which is called replica.db
 	NoSync bool   // leave fsync out: for tests in memory only
-	// Fatal is called once, when a damaged or unknown log entry or a storage error makes it
-	// impossible to go on; the error is ErrDamaged or ErrUnknown for an entry. The replica
-	// applies nothing from then on.
+	// Fatal is called once, when it is impossible to go on: with ErrDamaged or ErrUnknown for
+	// a log entry, with ErrStorage for the file. From then on the replica applies, writes
+	// and shows nothing; the process must end. Fatal must not wait for a Close: a
+	// reader may be open.
 	Fatal func(error)
 }
 
@@ -34,9 +36,11 @@ const FileName = "replica.db"
 type Replica struct {
 	cfg    Config
 	store  *store
-	stage  *todo.Stage
 	limits limits
-	halted bool // applies nothing more; touched by the applying goroutine alone
+
+	stage    *todo.Stage // this and what follows: touched with the store's mu held
+	sessions map[uint64]*session
+	moved    []*session // whose rows are to be written at the end of the log entry
 
 	received received // touched by Raft's goroutines, which take turns
 
@@ -47,17 +51,25 @@ type Replica struct {
 
 var _ raft.BatchingFSM = (*Replica)(nil)
 
-// Open opens or creates the replica in cfg.Dir, and removes what an interrupted restore left.
+// Open opens or creates the replica in cfg.Dir, and removes what a crash left half done. It
+// fails with ErrUnknown for a file of a newer version, with ErrStorage for a damaged one.
 func Open(cfg Config) (*Replica, error) {
-	if err := removeReceived(cfg.Dir); err != nil {
+	if err := removeTemp(cfg.Dir); err != nil {
 		return nil, err
 	}
-	s, err := openStore(filepath.Join(cfg.Dir, FileName), cfg.NoSync)
-	if err != nil {
-		return nil, err
+	path := filepath.Join(cfg.Dir, FileName)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := createFile(path, cfg.NoSync); err != nil {
+			return nil, err
+		}
 	}
-	r := &Replica{cfg: cfg, store: s, limits: defaultLimits, stop: make(chan struct{})}
+	r := &Replica{cfg: cfg, limits: defaultLimits, stop: make(chan struct{})}
 	r.stage = todo.NewStage((*applyView)(r))
+	r.store = &store{path: path, noSync: cfg.NoSync, limit: maxDirty, ended: make(chan struct{}),
+		onFail: r.fatal, opened: r.loadSessions, freeze: r.freezeResults}
+	if err := r.store.open(); err != nil {
+		return nil, err
+	}
 	r.done.Go(r.flushLoop)
 	return r, nil
 }
@@ -65,7 +77,7 @@ func Open(cfg Config) (*Replica, error) {
 // Close flushes and closes the file.
 func (r *Replica) Close() error {
 	r.end()
-	return errors.Join(r.store.flush(), r.store.close())
+	return errors.Join(r.store.flush(nil), r.store.close())
 }
 
 // Abandon closes the file without a flush, as if the process had died.
@@ -88,16 +100,15 @@ func (r *Replica) flushLoop() {
 		case <-r.stop:
 			return
 		case <-tick.C:
-			if err := r.store.flush(); err != nil {
-				r.fatal(err)
-				return
+			if err := r.store.flush(nil); err != nil {
+				return // Config.Fatal was told
 			}
 		}
 	}
 }
 
 // Flush brings all that is applied by now into the file, durably.
-func (r *Replica) Flush() error { return r.store.flush() }
+func (r *Replica) Flush() error { return r.store.flush(nil) }
 
 func (r *Replica) fatal(err error) {
 	if r.cfg.Fatal != nil {
@@ -113,8 +124,18 @@ func (r *Replica) Applied() (index, rev uint64) {
 
 // Durable returns the index and term of the last log entry that the file holds.
 func (r *Replica) Durable() (index, term uint64, err error) {
-	m, err := readMeta(r.store.image.Load().db)
+	m, err := r.durable()
 	return m.Index, m.Term, err
+}
+
+func (r *Replica) durable() (m meta, err error) {
+	tx, _, err := r.store.beginRead()
+	if err != nil {
+		return m, err
+	}
+	defer tx.Rollback()
+	defer guard(&err, debug.SetPanicOnFault(true))
+	return readMeta(tx)
 }
 
 // Time returns the highest leader time that was applied, Unix ms.
@@ -123,12 +144,13 @@ func (r *Replica) Time() int64 { return r.store.image.Load().meta.Time }
 // Garbage returns how many deleted lists still have rows to be swept.
 func (r *Replica) Garbage() uint64 { return r.store.image.Load().meta.Garbage }
 
-// WaitIndex returns when the log entry at index is applied, or with the context's error.
+// WaitIndex returns when the log entry at index is applied, or with the context's error or
+// the one that Config.Fatal was told.
 func (r *Replica) WaitIndex(ctx context.Context, index uint64) error {
 	return r.wait(ctx, func(m *meta) bool { return m.Index >= index })
 }
 
-// WaitRev returns when the rev is applied, or with the context's error.
+// WaitRev returns when the rev is applied, or with an error as WaitIndex.
 func (r *Replica) WaitRev(ctx context.Context, rev uint64) error {
 	return r.wait(ctx, func(m *meta) bool { return m.Rev >= rev })
 }
@@ -141,6 +163,8 @@ func (r *Replica) wait(ctx context.Context, reached func(*meta) bool) error {
 		}
 		select {
 		case <-img.next:
+		case <-r.store.ended:
+			return r.store.err()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -162,13 +186,19 @@ func (r *Replica) Hash() Hash {
 // Path returns the path of the replica's file.
 func (r *Replica) Path() string { return r.store.path }
 
-func removeReceived(dir string) error {
-	old, err := filepath.Glob(filepath.Join(dir, receivedPattern))
+// tempFormat makes the names of files that are of no use after a crash.
+const tempFormat = "replica-%s.tmp"
+
+func removeTemp(dir string) error {
+	files, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the data folder: %w", err)
 	}
-	for _, path := range old {
-		if err := os.Remove(path); err != nil {
+	for _, f := range files {
+		if ok, _ := filepath.Match(fmt.Sprintf(tempFormat, "*"), f.Name()); !ok {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
 			return fmt.Errorf("remove what an interrupted restore left: %w", err)
 		}
 	}

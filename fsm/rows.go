@@ -26,12 +26,17 @@ const (
 	tabSession = 's' // session number -> the session
 )
 
-// A row is: format version, payload, CRC32C over key, version and payload.
+// A row is: format version, payload, CRC32C over key, version and payload. The sum comes last in
+// every version to come, so that a newer row is told from a damaged one.
 const rowVersion = 1
 
-func seal(key string, payload []byte) []byte {
-	row := make([]byte, 0, 1+len(payload)+crcSize)
-	row = append(append(row, rowVersion), payload...)
+// newRow begins a row for a payload of about size bytes.
+func newRow(size int) []byte {
+	return append(make([]byte, 0, 1+size+crcSize), rowVersion)
+}
+
+// seal ends a row that newRow began.
+func seal(key string, row []byte) []byte {
 	return binary.BigEndian.AppendUint32(row, rowSum(key, row))
 }
 
@@ -40,17 +45,17 @@ func rowSum(key string, versioned []byte) uint32 {
 	return crc32.Update(crc32.Checksum(append(buf[:0], key...), castagnoli), castagnoli, versioned)
 }
 
-// unseal returns the payload of a row, or why the row cannot be used.
+// unseal returns the payload of a row, ErrStorage for a damaged or ErrUnknown for a newer one.
 func unseal(key string, row []byte) ([]byte, error) {
 	if len(row) < 1+crcSize {
-		return nil, fmt.Errorf("row of table %q: %w", key[:1], ErrDamaged)
+		return nil, fmt.Errorf("a row of table %q is cut short: %w", key[:1], ErrStorage)
 	}
 	body := row[:len(row)-crcSize]
 	if rowSum(key, body) != binary.BigEndian.Uint32(row[len(body):]) {
-		return nil, fmt.Errorf("row of table %q: %w", key[:1], ErrDamaged)
+		return nil, fmt.Errorf("a row of table %q is damaged: %w", key[:1], ErrStorage)
 	}
 	if body[0] != rowVersion {
-		return nil, fmt.Errorf("row of table %q with version %d: %w", key[:1], body[0], ErrUnknown)
+		return nil, fmt.Errorf("a row of table %q has version %d: %w", key[:1], body[0], ErrUnknown)
 	}
 	return body[1:], nil
 }
@@ -73,6 +78,9 @@ func dateKey(num uint64, date string, id uint64) string {
 }
 
 func lastNum(key string) uint64 {
+	if len(key) < 8 {
+		damagedRow(errShort)
+	}
 	return binary.BigEndian.Uint64([]byte(key[len(key)-8:]))
 }
 

@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"fmt"
+
 	"todod/fsm/todo"
 )
 
@@ -8,56 +10,129 @@ import (
 // leader (Ongaro's thesis, section 6.3). The result of a number is kept until the
 // number is closed: the node says with each command which is the lowest still open.
 // So a command that is sent twice, or arrives late, is applied once or not at all.
+//
+// Most results live for milliseconds. So they are kept in memory and become rows only when a
+// flush finds them; the set hash counts them as rows all the time. Nobody but the
+// applier reads them.
 type session struct {
 	num, low   uint64
 	node, boot string
+	results    map[uint64]*kept // by number, all of them at or above low
+	moved      bool             // low is ahead of the session's row
 }
 
-func (r *Replica) session(num uint64) (session, bool) {
-	row := r.store.rows().get(numKey(tabSession, num))
-	if row == nil {
-		return session{}, false
+// kept is a result as a row.
+type kept struct {
+	row    []byte
+	hash   uint64
+	stored bool // the row is in the file, or on its way there
+}
+
+// loadSessions makes the sessions anew from the rows of a file.
+func (r *Replica) loadSessions(in rows) {
+	r.sessions = map[uint64]*session{}
+	in.scan(string(tabSession), after(string(tabSession)), func(key string, payload []byte) bool {
+		b := &reader{b: payload}
+		ses := &session{num: lastNum(key), low: b.uvarint(), node: b.string(), boot: b.string(), results: map[uint64]*kept{}}
+		b.must()
+		r.sessions[ses.num] = ses
+		return true
+	})
+	in.scan(string(tabResult), after(string(tabResult)), func(key string, payload []byte) bool {
+		ses := r.sessions[lastNum(key[:len(key)-8])]
+		if ses == nil {
+			damagedRow(fmt.Errorf("a result without its session"))
+		}
+		row := seal(key, append(newRow(len(payload)), payload...))
+		ses.results[lastNum(key)] = &kept{row: row, hash: rowHash(key, row), stored: true}
+		return true
+	})
+}
+
+// freezeResults makes rows of the results that outlive a flush.
+func (r *Replica) freezeResults() {
+	for _, ses := range r.sessions {
+		for number, k := range ses.results {
+			if !k.stored {
+				r.store.live.Set(numKey(tabResult, ses.num, number), k.row)
+				k.stored = true
+			}
+		}
 	}
-	in := &reader{b: row}
-	ses := session{num: num, low: in.uvarint(), node: in.string(), boot: in.string()}
-	in.must()
-	return ses, true
 }
 
-func (r *Replica) storeSession(ses session) {
-	r.store.put(numKey(tabSession, ses.num), appendBytes(appendBytes(appendUvarints(nil, ses.low), ses.node), ses.boot))
-}
-
-// kept returns the result of a number that was applied before and is not closed.
-func (r *Replica) kept(num, number uint64) (Result, bool) {
-	row := r.store.rows().get(numKey(tabResult, num, number))
-	if row == nil {
-		return Result{}, false
+// replay returns the result of a number that was applied before and is not closed.
+func (ses *session) replay(number uint64) (res Result, ok bool) {
+	k := ses.results[number]
+	if k == nil {
+		return res, false
 	}
-	in := &reader{b: row}
-	res := in.result()
+	in := &reader{b: k.row[1 : len(k.row)-crcSize]}
+	res = in.result()
 	in.must()
 	return res, true
 }
 
-// keep stores a command's result and drops those below the lowest number still open.
-func (r *Replica) keep(ses session, c *Command, encoded []byte) {
-	s := r.store
-	s.insert(numKey(tabResult, ses.num, c.Number), encoded)
-	low := min(c.Low, c.Number)
-	if low <= ses.low {
-		return
+// keep keeps a command's result and drops those below the lowest number still open.
+func (r *Replica) keep(ses *session, c *Command, row []byte) {
+	key := numKey(tabResult, ses.num, c.Number)
+	row = seal(key, row)
+	k := &kept{row: row, hash: rowHash(key, row)}
+	ses.results[c.Number] = k
+	r.store.meta.Set += k.hash
+	if low := min(c.Low, c.Number); low > ses.low {
+		r.dropResults(ses, low)
+		ses.low = low
+		if !ses.moved {
+			ses.moved = true
+			r.moved = append(r.moved, ses)
+		}
 	}
-	r.dropResults(ses.num, low)
-	ses.low = low
-	r.storeSession(ses)
 }
 
-func (r *Replica) dropResults(num, below uint64) {
-	from, limit := numKey(tabResult, num, 0), numKey(tabResult, num, below)
-	for _, key := range r.store.rows().keysBetween(from, limit) {
-		r.store.del(key)
+// dropResults drops the results of numbers below a limit.
+func (r *Replica) dropResults(ses *session, below uint64) {
+	if below-ses.low <= uint64(len(ses.results)) {
+		for number := ses.low; number < below; number++ {
+			r.dropResult(ses, number)
+		}
+		return
 	}
+	for number := range ses.results { // the order does not matter: the set hash is a sum
+		if number < below {
+			r.dropResult(ses, number)
+		}
+	}
+}
+
+func (r *Replica) dropResult(ses *session, number uint64) {
+	k := ses.results[number]
+	if k == nil {
+		return
+	}
+	delete(ses.results, number)
+	r.store.meta.Set -= k.hash
+	if k.stored {
+		r.store.bury(numKey(tabResult, ses.num, number))
+	}
+}
+
+// storeMoved writes the rows of the sessions whose low moved: once for a log entry, however
+// many commands it has.
+func (r *Replica) storeMoved() {
+	for _, ses := range r.moved {
+		ses.moved = false
+		if r.sessions[ses.num] == ses {
+			r.storeSession(ses)
+		}
+	}
+	clear(r.moved)
+	r.moved = r.moved[:0]
+}
+
+func (r *Replica) storeSession(ses *session) {
+	row := appendUvarints(newRow(16+len(ses.node)+len(ses.boot)), ses.low)
+	r.store.put(numKey(tabSession, ses.num), appendBytes(appendBytes(row, ses.node), ses.boot))
 }
 
 // applySession opens a session and closes the node's older one.
@@ -65,21 +140,24 @@ func (r *Replica) applySession(p Session) Result {
 	s, m := r.store, &r.store.meta
 	byNode := textKey(tabNode, p.Node)
 	if row := s.rows().get(byNode); row != nil {
-		old, ok := r.session((&reader{b: row}).uvarint())
-		if ok && old.boot == p.Boot {
+		old := r.sessions[(&reader{b: row}).uvarint()]
+		if old == nil {
+			damagedRow(fmt.Errorf("a node without its session"))
+		}
+		if old.boot == p.Boot {
 			return r.sessionResult(old.num)
 		}
-		if ok {
-			r.dropResults(old.num, ^uint64(0))
-			s.del(numKey(tabSession, old.num))
-			m.SessionCount--
+		for number := range old.results {
+			r.dropResult(old, number)
 		}
+		s.del(numKey(tabSession, old.num))
+		delete(r.sessions, old.num)
 	}
-	ses := session{num: m.NextSession, low: 1, node: p.Node, boot: p.Boot}
+	ses := &session{num: m.NextSession, low: 1, node: p.Node, boot: p.Boot, results: map[uint64]*kept{}}
 	m.NextSession++
-	m.SessionCount++
+	r.sessions[ses.num] = ses
 	r.storeSession(ses)
-	s.put(byNode, appendUvarints(nil, ses.num))
+	s.put(byNode, appendUvarints(newRow(8), ses.num))
 	return r.sessionResult(ses.num)
 }
 

@@ -1,12 +1,12 @@
 package fsm
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +21,15 @@ const (
 	// rewrite most of a B-tree at each flush, so this interval is the largest lever on
 	// throughput; the log holds all that is not flushed.
 	flushEvery = time.Second
-	// maxDirty bounds the rows waiting in memory, in bytes: beyond it a flush begins at
-	// once, and applying waits when the flush before is not done.
+	// maxDirty bounds the rows waiting in memory, in bytes: beyond it applying stops until
+	// they are in the file. As many again may be on their way there.
 	maxDirty = 64 << 20
 	// mapSize is the address space mapped for the file from the start: growing
 	// a map waits for every open read transaction.
 	mapSize = 16 << 30
+	// degree of the trees of rows. Publishing a state makes the next change of each
+	// node copy it, so nodes are small: 32 instead of 8 costs half as much again per entry.
+	degree = 8
 )
 
 var (
@@ -36,6 +39,8 @@ var (
 
 // tree holds rows by key that are applied but not yet in bolt; a nil row is a deleted one.
 type tree = btree.Map[string, []byte]
+
+func newTree() *tree { return btree.NewMap[string, []byte](degree) }
 
 // image is one consistent state of the store, never changed once published: what is
 // applied but not flushed, over a bolt file that has it all up to a flush.
@@ -52,12 +57,18 @@ type image struct {
 }
 
 // store is bolt with rows that are written behind. One goroutine applies (it holds mu),
-// one flushes; any number read.
+// one at a time flushes; any number read.
 type store struct {
 	path   string
 	noSync bool
+	limit  int         // of dirty
+	onFail func(error) // called once
+	opened func(rows)  // called with mu held when the state is another one: the file was opened
+	freeze func()      // called with mu held before the live rows are flushed
+
 	image  atomic.Pointer[image]
 	failed atomic.Pointer[error]
+	ended  chan struct{} // closed at the first failure
 
 	mu    sync.Mutex // guards the fields below and publishing
 	db    *bolt.DB
@@ -70,51 +81,92 @@ type store struct {
 	flushing sync.Mutex // held during a flush; taken before mu
 }
 
-func openStore(path string, noSync bool) (*store, error) {
-	s := &store{path: path, noSync: noSync, live: new(tree)}
-	return s, s.open()
-}
-
-// open opens the file and publishes its state as an image without unflushed rows.
-func (s *store) open() error {
-	db, err := bolt.Open(s.path, 0o600, &bolt.Options{
-		Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
-		InitialMmapSize: mapSize, NoSync: s.noSync, NoGrowSync: s.noSync,
-	})
+// open opens the file, which must exist, and publishes its state. The caller holds mu, or is alone.
+func (s *store) open() (err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
+	db, err := openFile(s.path, &bolt.Options{InitialMmapSize: mapSize, NoSync: s.noSync})
 	if err != nil {
-		return fmt.Errorf("open the replica: %w", err)
-	}
-	m, err := readMeta(db)
-	if err != nil {
-		db.Close()
 		return err
 	}
-	s.db, s.meta, s.live, s.dirty, s.saved = db, m, new(tree), 0, m.Index
+	defer func() {
+		if s.db != db {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	tx, err := db.Begin(false)
+	if err != nil {
+		return fmt.Errorf("read the replica: %w", err)
+	}
+	defer tx.Rollback()
+	m, err := readMeta(tx)
+	if err != nil {
+		return err
+	}
+	s.opened(rows{live: newTree(), bucket: tx.Bucket(rowsBucket)})
+	s.db, s.meta, s.live, s.dirty, s.saved = db, m, newTree(), 0, m.Index
 	s.publish(nil, m.Flush)
 	return nil
 }
 
-// readMeta returns the meta row; a new file gets an empty one.
-func readMeta(db *bolt.DB) (m meta, err error) {
-	err = db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(rowsBucket)
-		if b == nil {
-			return nil
-		}
-		m, err = decodeMeta(b.Get(metaKey))
-		return err
-	})
-	if err != nil || m.Flush != 0 {
-		return m, err
+// openFile opens a bolt file with the options that all of ours have.
+func openFile(path string, opt *bolt.Options) (*bolt.DB, error) {
+	opt.Timeout, opt.NoFreelistSync, opt.FreelistType = time.Second, true, bolt.FreelistMapType
+	opt.NoGrowSync = opt.NoSync
+	db, err := bolt.Open(path, 0o600, opt)
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, errors.New("open the replica: another process uses it")
+	case err != nil:
+		return nil, fmt.Errorf("open the replica: %w: %w", err, ErrStorage)
 	}
-	m = newMeta()
-	return m, db.Update(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists(rowsBucket)
+	return db, nil
+}
+
+// createFile makes an empty replica. It gets its name when it is whole, so a crash
+// on the way leaves no half of one.
+func createFile(path string, noSync bool) error {
+	tmp := filepath.Join(filepath.Dir(path), fmt.Sprintf(tempFormat, "new"))
+	db, err := openFile(tmp, &bolt.Options{NoSync: noSync})
+	if err != nil {
+		return err
+	}
+	m := newMeta()
+	err = db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket(rowsBucket)
 		if err != nil {
 			return err
 		}
 		return b.Put(metaKey, m.encode())
 	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("create the replica: %w", err)
+	}
+	return rename(tmp, path)
+}
+
+// rename puts a file in the place of another, for good.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("put the replica in place: %w", err)
+	}
+	d, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync the data folder: %w", err)
+	}
+	return nil
+}
+
+// readMeta returns the meta row, which every file of ours has.
+func readMeta(tx *bolt.Tx) (meta, error) {
+	b := tx.Bucket(rowsBucket)
+	if b == nil {
+		return meta{}, fmt.Errorf("a file without rows: %w", ErrStorage)
+	}
+	return decodeMeta(b.Get(metaKey))
 }
 
 // publish makes the live rows visible. The caller holds mu, or is alone.
@@ -127,29 +179,60 @@ func (s *store) publish(frozen *tree, base uint64) {
 }
 
 // begin starts a change: the caller may get, scan, put and del until it calls commit.
-func (s *store) begin() {
+func (s *store) begin() error {
 	s.mu.Lock()
-}
-
-// commit publishes what was changed since begin.
-func (s *store) commit() error {
-	s.closeTx()
-	img := s.image.Load()
-	s.publish(img.frozen, img.base)
-	over := s.dirty > maxDirty
-	s.mu.Unlock()
-	if over { // in the applying goroutine: this is the backpressure
-		return s.flush()
+	if err := s.err(); err != nil {
+		s.mu.Unlock()
+		return err
 	}
 	return nil
 }
 
-// abandon drops what was changed since begin.
-func (s *store) abandon() {
+// full reports whether so much is waiting that the change must be committed.
+func (s *store) full() bool { return s.dirty > s.limit }
+
+// commit publishes what was changed since begin. When too much waits to be flushed it does
+// that first: this is the backpressure.
+func (s *store) commit() error {
 	s.closeTx()
 	img := s.image.Load()
-	s.live, s.meta = img.live.Copy(), img.meta
+	s.publish(img.frozen, img.base)
+	over := s.full()
 	s.mu.Unlock()
+	if over {
+		return s.flush(nil)
+	}
+	return nil
+}
+
+// abandon ends a change that must not be seen, and with it the store: what was published
+// stays, nothing is changed or written after it.
+func (s *store) abandon(err error) {
+	s.closeTx()
+	first := s.failed.CompareAndSwap(nil, &err)
+	s.mu.Unlock()
+	s.tell(first, err)
+}
+
+// fail makes the first failure known. Nothing is changed or written after it.
+func (s *store) fail(err error) error {
+	s.tell(s.failed.CompareAndSwap(nil, &err), err)
+	return err
+}
+
+func (s *store) tell(first bool, err error) {
+	if first {
+		close(s.ended)
+		s.onFail(err)
+	}
+}
+
+// err is the first failure.
+func (s *store) err() error {
+	if p := s.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // replace puts another file in the place of this one and opens it; unflushed rows are
@@ -159,28 +242,16 @@ func (s *store) replace(path string) error {
 	defer s.flushing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.err(); err != nil {
+		return err
+	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close the replica: %w", err)
 	}
-	if err := os.Rename(path, s.path); err != nil {
-		return fmt.Errorf("put the received replica in place: %w", err)
-	}
-	if err := syncDir(filepath.Dir(s.path)); err != nil {
+	if err := rename(path, s.path); err != nil {
 		return err
 	}
 	return s.open()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync the data folder: %w", err)
-	}
-	return nil
 }
 
 func (s *store) closeTx() {
@@ -190,37 +261,47 @@ func (s *store) closeTx() {
 	}
 }
 
-// rows returns the applier's own reader. The bolt transaction is opened on demand and
-// lives until commit: a longer one would stall a flush that grows the file.
+// rows returns the applier's own reader.
 func (s *store) rows() rows {
+	return rows{live: s.live, frozen: s.image.Load().frozen, applier: s}
+}
+
+// file returns the rows in the file, for the applier. The transaction is opened on demand and
+// lives until commit: a longer one would stall a flush that grows the file.
+func (s *store) file() *bolt.Bucket {
 	if s.tx == nil {
 		tx, err := s.db.Begin(false)
 		if err != nil {
-			panic(storageError{err})
+			damagedRow(err)
 		}
 		s.tx = tx
 	}
-	return rows{live: s.live, frozen: s.image.Load().frozen, bucket: s.tx.Bucket(rowsBucket)}
+	return s.tx.Bucket(rowsBucket)
 }
 
-// put sets a row and keeps the set hash.
-func (s *store) put(key string, payload []byte) {
-	row := seal(key, payload)
-	if old := s.rows().raw(key); old != nil {
+// put sets a row, begun with newRow, and keeps the set hash.
+func (s *store) put(key string, row []byte) {
+	if old := s.set(key, seal(key, row)); old != nil {
+		s.meta.Set -= rowHash(key, old)
+	} else if old = s.rows().below(key); old != nil {
 		s.meta.Set -= rowHash(key, old)
 	}
-	s.set(key, row)
 }
 
 // insert sets a row that is known not to exist, which spares looking for it.
-func (s *store) insert(key string, payload []byte) {
-	s.set(key, seal(key, payload))
-}
+func (s *store) insert(key string, row []byte) { s.set(key, seal(key, row)) }
 
-func (s *store) set(key string, row []byte) {
+// set sets a sealed row and returns the live one before it.
+func (s *store) set(key string, row []byte) []byte {
 	s.meta.Set += rowHash(key, row)
-	s.live.Set(key, row)
-	s.dirty += len(key) + len(row)
+	old, replaced := s.live.Set(key, row)
+	s.dirty += len(row)
+	if replaced {
+		s.dirty -= len(old)
+	} else {
+		s.dirty += len(key)
+	}
+	return old
 }
 
 // del takes a row away, if there is one.
@@ -230,42 +311,63 @@ func (s *store) del(key string) {
 		return
 	}
 	s.meta.Set -= rowHash(key, old)
-	s.live.Set(key, nil)
-	s.dirty += len(key)
+	s.bury(key)
 }
 
-// flush brings all that is applied by now into the file, durably.
-func (s *store) flush() error {
+// bury marks a row as deleted that the file may have.
+func (s *store) bury(key string) {
+	old, replaced := s.live.Set(key, nil)
+	s.dirty -= len(old)
+	if !replaced {
+		s.dirty += len(key)
+	}
+}
+
+// flush brings all that is applied by now into the file, durably. When amend is not nil it
+// may change the meta row first, or refuse.
+func (s *store) flush(amend func(*meta) error) error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
-	if err := s.err(); err != nil {
+	frozen, m, db, err := s.beginFlush(amend)
+	if err != nil || frozen == nil {
 		return err
 	}
-	s.mu.Lock()
-	base := s.image.Load().base
-	if s.live.Len() == 0 && s.meta.Index == s.saved {
-		s.mu.Unlock()
-		return nil
-	}
-	s.meta.Flush = base + 1
-	frozen, m, db := s.live, s.meta, s.db
-	s.live, s.dirty = new(tree), 0
-	s.publish(frozen, base)
-	s.mu.Unlock()
-
 	if err := writeFlush(db, frozen, m); err != nil {
-		err = fmt.Errorf("write the replica: %w", err)
-		s.failed.Store(&err)
-		return err
+		return s.fail(fmt.Errorf("write the replica: %w: %w", err, ErrStorage))
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.saved = m.Index
 	s.publish(nil, m.Flush)
-	s.mu.Unlock()
 	return nil
 }
 
-func writeFlush(db *bolt.DB, frozen *tree, m meta) error {
+// beginFlush takes the live rows to be written; none if the file has it all.
+func (s *store) beginFlush(amend func(*meta) error) (frozen *tree, m meta, db *bolt.DB, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.err(); err != nil {
+		return nil, m, nil, err
+	}
+	if amend != nil {
+		if err := amend(&s.meta); err != nil {
+			return nil, m, nil, err
+		}
+	}
+	if s.meta.Index == s.saved {
+		return nil, m, nil, nil // every change has an index
+	}
+	s.freeze()
+	base := s.image.Load().base
+	s.meta.Flush = base + 1
+	frozen = s.live
+	s.live, s.dirty = newTree(), 0
+	s.publish(frozen, base)
+	return frozen, s.meta, s.db, nil
+}
+
+func writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
 	return db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(rowsBucket)
 		var err error
@@ -284,137 +386,66 @@ func writeFlush(db *bolt.DB, frozen *tree, m meta) error {
 	})
 }
 
-// err is the first storage error: nothing is written after it.
-func (s *store) err() error {
-	if p := s.failed.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
-// view opens a reader on the newest image; close it.
-func (s *store) view() (rows, *image, error) {
+// beginRead opens a transaction on the file of the newest image, across a restore.
+func (s *store) beginRead() (*bolt.Tx, *image, error) {
 	for {
+		if err := s.err(); err != nil {
+			return nil, nil, err
+		}
 		img := s.image.Load()
 		tx, err := img.db.Begin(false)
-		if errors.Is(err, berrors.ErrDatabaseNotOpen) && s.restoring(img) {
+		if errors.Is(err, berrors.ErrDatabaseNotOpen) && s.replaced(img) {
 			continue
 		}
 		if err != nil {
-			return rows{}, nil, fmt.Errorf("read the replica: %w", err)
+			return nil, nil, fmt.Errorf("read the replica: %w", err)
 		}
-		b := tx.Bucket(rowsBucket)
-		at := flushOf(b.Get(metaKey))
-		if at == img.base || img.frozen != nil && at == img.base+1 {
-			return rows{live: img.live, frozen: img.frozen, bucket: b, tx: tx}, img, nil
-		}
-		tx.Rollback()
+		return tx, img, nil
 	}
 }
 
-// restoring waits for a restore that closed the image's file; false if the store was closed.
-func (s *store) restoring(img *image) bool {
+// replaced waits for a restore that closed the image's file; false if the store was closed.
+func (s *store) replaced(img *image) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.image.Load().db != img.db
 }
 
-// rows reads rows of one state: live over frozen over bolt.
-type rows struct {
-	live, frozen *tree
-	bucket       *bolt.Bucket
-	tx           *bolt.Tx // nil for the applier's own
-}
-
-func (r rows) close() {
-	if r.tx != nil {
-		r.tx.Rollback()
-	}
-}
-
-// raw returns a row with its version and checksum, nil if there is none. The row is valid
-// until the reader is closed.
-func (r rows) raw(key string) []byte {
-	if row, ok := r.live.Get(key); ok {
-		return row
-	}
-	if r.frozen != nil {
-		if row, ok := r.frozen.Get(key); ok {
-			return row
-		}
-	}
-	return r.bucket.Get([]byte(key))
-}
-
-// get returns the payload of a row, nil if there is none. It panics on a damaged row:
-// what cannot be trusted must not be served or built on.
-func (r rows) get(key string) []byte {
-	row := r.raw(key)
-	if row == nil {
-		return nil
-	}
-	return mustUnseal(key, row)
-}
-
-func mustUnseal(key string, row []byte) []byte {
-	payload, err := unseal(key, row)
-	if err != nil {
-		panic(storageError{err})
-	}
-	return payload
-}
-
-// scan calls visit for each row from a key on, below a limit, in order, until it returns false.
-func (r rows) scan(from, below string, visit func(key string, payload []byte) bool) {
-	live, frozen := r.live.Iter(), (&tree{}).Iter()
-	if r.frozen != nil {
-		frozen = r.frozen.Iter()
-	}
-	liveOK, frozenOK := live.Seek(from), frozen.Seek(from)
-	cursor := r.bucket.Cursor()
-	k, v := cursor.Seek([]byte(from))
+// view opens a reader on the newest image; close it. Damage ends the store.
+func (s *store) view() (rows, *image, error) {
 	for {
-		key, row, found := "", []byte(nil), false
-		if liveOK {
-			key, row, found = live.Key(), live.Value(), true
+		tx, img, err := s.beginRead()
+		if err != nil {
+			return rows{}, nil, err
 		}
-		if frozenOK && (!found || frozen.Key() < key) {
-			key, row, found = frozen.Key(), frozen.Value(), true
+		b, at, err := flushOf(tx)
+		if err == nil && (at == img.base || img.frozen != nil && at == img.base+1) {
+			return rows{live: img.live, frozen: img.frozen, bucket: b, tx: tx}, img, nil
 		}
-		if k != nil && (!found || string(k) < key) {
-			key, row, found = string(k), v, true
+		tx.Rollback()
+		if err != nil {
+			return rows{}, nil, s.fail(err)
 		}
-		if !found || key >= below {
-			return
-		}
-		if liveOK && live.Key() == key {
-			liveOK = live.Next()
-		}
-		if frozenOK && frozen.Key() == key {
-			frozenOK = frozen.Next()
-		}
-		if k != nil && bytes.Equal(k, []byte(key)) {
-			k, v = cursor.Next()
-		}
-		if row != nil && !visit(key, mustUnseal(key, row)) {
-			return
-		}
+		// A flush ended between the image and the transaction: there is a newer image.
 	}
 }
 
-// storageError is the panic of a row or a file that cannot be used; Replica turns it
-// into the end of the process.
-type storageError struct{ error }
-
-func flushOf(row []byte) uint64 {
+// flushOf returns the rows and the flush that a transaction sees. It reads no more of the meta
+// row than that: its checksum is for when it is used.
+func flushOf(tx *bolt.Tx) (b *bolt.Bucket, at uint64, err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
+	b = tx.Bucket(rowsBucket)
+	row := b.Get(metaKey)
 	if len(row) < 1+8 {
-		return 0
+		return nil, 0, fmt.Errorf("the meta row is cut short: %w", ErrStorage)
 	}
-	return binary.BigEndian.Uint64(row[1:])
+	return b, binary.BigEndian.Uint64(row[1:]), nil
 }
 
 // close closes the file as it is; readers finish first.
 func (s *store) close() error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.db.Close()

@@ -1,117 +1,39 @@
 package fsm
 
 import (
+	"errors"
+	"runtime/debug"
+
 	"todod/fsm/todo"
 )
 
-// must panics with a storage error unless a row was read wholly.
-func (r *reader) must() {
-	if err := r.end(); err != nil {
-		panic(storageError{ErrDamaged})
-	}
-}
-
-// end2 is end for payloads of the log.
-func (r *reader) end2() error {
-	if r.end() != nil {
-		return ErrDamaged
-	}
-	return nil
-}
-
-// nameRow is what a name maps to: a list, or the highest id that was ever used under it.
-type nameRow struct{ num, lastID uint64 }
-
-func (r rows) nameRow(name string) (row nameRow) {
-	if b := r.get(textKey(tabName, name)); b != nil {
-		in := &reader{b: b}
-		row = nameRow{num: in.uvarint(), lastID: in.uvarint()}
-		in.must()
-	}
-	return row
-}
-
-func (r rows) listByName(name string) todo.List {
-	row := r.nameRow(name)
-	if row.num == 0 {
-		return todo.List{Name: name, LastID: row.lastID}
-	}
-	return r.listByNum(row.num)
-}
-
-func (r rows) listByNum(num uint64) todo.List {
-	in := &reader{b: r.get(numKey(tabList, num))}
-	l := in.list(num)
-	in.must()
-	return l
-}
-
-func (r rows) entry(num, id uint64) (todo.Entry, bool) {
-	b := r.get(numKey(tabEntry, num, id))
-	if b == nil {
-		return todo.Entry{}, false
-	}
-	return decodeEntry(b), true
-}
-
-func decodeEntry(b []byte) todo.Entry {
-	in := &reader{b: b}
-	e := in.entry()
-	in.must()
-	return e
-}
-
-func (r rows) member(id string) (m Member, ok bool) {
-	b := r.get(textKey(tabMember, id))
-	if b == nil {
-		return m, false
-	}
-	in := &reader{b: b}
-	m = in.member()
-	in.must()
-	return m, true
-}
-
-// first returns the first key with a prefix, "" if there is none.
-func (r rows) first(prefix string) string {
-	if keys := r.keys(prefix, 1); len(keys) > 0 {
-		return keys[0]
-	}
-	return ""
-}
-
-// keys returns the first keys with a prefix, at most most.
-func (r rows) keys(prefix string, most int) (keys []string) {
-	r.scan(prefix, after(prefix), func(key string, _ []byte) bool {
-		keys = append(keys, key)
-		return len(keys) < most
-	})
-	return keys
-}
-
-func (r rows) keysBetween(from, below string) (keys []string) {
-	r.scan(from, below, func(key string, _ []byte) bool {
-		keys = append(keys, key)
-		return true
-	})
-	return keys
-}
-
 // View is one consistent state of the replica. It is used by one goroutine and must be
-// closed soon: an open one keeps the file from reusing pages.
+// closed soon: an open one keeps the file from reusing pages, and a restore waits for it.
+//
+// A damaged row is never served. A method that meets one tells Config.Fatal, so that the
+// process ends, and panics with an error that wraps ErrStorage: net/http drops that one request,
+// and a caller that forgot to think of it has no wrong answer to give.
 type View struct {
-	rows rows
-	meta *meta
+	rows  rows
+	meta  *meta
+	store *store
 }
 
-// View opens a view of all that is applied by now. A row that is damaged makes its methods
-// panic; the process must not go on serving then.
+// View opens a view of all that is applied by now. It fails once Config.Fatal was called.
 func (r *Replica) View() (*View, error) {
 	rows, img, err := r.store.view()
 	if err != nil {
 		return nil, err
 	}
-	return &View{rows: rows, meta: &img.meta}, nil
+	return &View{rows: rows, meta: &img.meta, store: r.store}, nil
+}
+
+// guard is deferred by the methods that read rows: see the function of that name.
+func (v *View) guard(faults bool) {
+	debug.SetPanicOnFault(faults)
+	if p := recover(); p != nil {
+		panic(v.store.fail(asStorageError(p)))
+	}
 }
 
 // Close ends the view.
@@ -128,6 +50,7 @@ func (v *View) Index() uint64 { return v.meta.Index }
 
 // List returns the list with a name, if there is one.
 func (v *View) List(name string) (todo.List, bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
 	l := v.rows.listByName(name)
 	return l, l.Num != 0
 }
@@ -135,6 +58,7 @@ func (v *View) List(name string) (todo.List, bool) {
 // Lists returns the lists whose names begin with prefix and come after a name, in byte order,
 // and whether there are more than limit.
 func (v *View) Lists(prefix, afterName string, limit int) (lists []todo.List, more bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
 	from := textKey(tabName, prefix)
 	if afterName != "" {
 		from = max(from, textKey(tabName, afterName)+"\x00")
@@ -156,6 +80,7 @@ func (v *View) Lists(prefix, afterName string, limit int) (lists []todo.List, mo
 
 // Entry returns an entry of a list, if there is one.
 func (v *View) Entry(list string, id uint64) (todo.Entry, bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
 	num := v.rows.nameRow(list).num
 	if num == 0 {
 		return todo.Entry{}, false
@@ -181,6 +106,7 @@ type Position struct {
 // Entries returns a page of a list's entries and whether there are more. They come in the
 // order they were added; with From or To by date first, undated ones left out.
 func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
 	num := v.rows.nameRow(list).num
 	if num == 0 {
 		return nil, false
@@ -210,7 +136,7 @@ func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
 	v.rows.scan(from, below, func(key string, _ []byte) bool {
 		e, found := v.rows.entry(num, lastNum(key))
 		if !found {
-			panic(storageError{ErrDamaged})
+			damagedRow(errors.New("the index by date names no entry"))
 		}
 		return take(e)
 	})
@@ -239,6 +165,7 @@ func (q *Query) dates(num uint64) (from, below string, ok bool) {
 
 // Members returns what the group knows of its nodes, removed ones too, sorted by ID.
 func (v *View) Members() (members []Member) {
+	defer v.guard(debug.SetPanicOnFault(true))
 	prefix := string(tabMember)
 	v.rows.scan(prefix, after(prefix), func(_ string, payload []byte) bool {
 		in := &reader{b: payload}
@@ -250,10 +177,14 @@ func (v *View) Members() (members []Member) {
 }
 
 // Member returns what the group knows of a node, if it knows it.
-func (v *View) Member(id string) (Member, bool) { return v.rows.member(id) }
+func (v *View) Member(id string) (Member, bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
+	return v.rows.member(id)
+}
 
 // FolderOwner returns the node that a data folder belongs to, "" if the group never saw it.
 func (v *View) FolderOwner(folder string) string {
+	defer v.guard(debug.SetPanicOnFault(true))
 	return string(v.rows.get(textKey(tabFolder, folder)))
 }
 
@@ -267,6 +198,7 @@ type Change struct {
 // Changes returns the changes after a rev in order, at most limit. It is not ok when some of
 // them are no longer kept.
 func (v *View) Changes(since uint64, limit int) (changes []Change, ok bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
 	if since+1 < v.meta.FirstChange {
 		return nil, false
 	}

@@ -97,6 +97,11 @@ type Op struct {
 	If     Condition
 }
 
+// Known reports whether the operation is of a kind, and on fields, that this program knows.
+func (op *Op) Known() bool {
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set < FieldDone<<1
+}
+
 // Command is what a client asks for: one operation, or a batch of them that is done
 // wholly or not at all and takes one rev.
 type Command struct {

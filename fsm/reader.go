@@ -1,0 +1,103 @@
+package fsm
+
+import (
+	"bytes"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// rows reads rows of one state: live over frozen over bolt.
+type rows struct {
+	live, frozen *tree
+	bucket       *bolt.Bucket
+	tx           *bolt.Tx // nil for the applier's own
+	applier      *store   // whose bucket is opened on demand; nil for others
+}
+
+func (r rows) close() {
+	if r.tx != nil {
+		r.tx.Rollback()
+	}
+}
+
+func (r rows) file() *bolt.Bucket {
+	if r.applier != nil {
+		return r.applier.file()
+	}
+	return r.bucket
+}
+
+// raw returns a row with its version and checksum, nil if there is none. The row is valid
+// until the reader is closed.
+func (r rows) raw(key string) []byte {
+	if row, ok := r.live.Get(key); ok {
+		return row
+	}
+	return r.below(key)
+}
+
+// below is raw without the live rows.
+func (r rows) below(key string) []byte {
+	if r.frozen != nil {
+		if row, ok := r.frozen.Get(key); ok {
+			return row
+		}
+	}
+	return r.file().Get([]byte(key))
+}
+
+// get returns the payload of a row, nil if there is none. It panics on a damaged row:
+// what cannot be trusted must not be served or built on.
+func (r rows) get(key string) []byte {
+	row := r.raw(key)
+	if row == nil {
+		return nil
+	}
+	return mustUnseal(key, row)
+}
+
+func mustUnseal(key string, row []byte) []byte {
+	payload, err := unseal(key, row)
+	if err != nil {
+		damagedRow(err)
+	}
+	return payload
+}
+
+// scan calls visit for each row from a key on, below a limit, in order, until it returns false.
+func (r rows) scan(from, below string, visit func(key string, payload []byte) bool) {
+	live, frozen := r.live.Iter(), (&tree{}).Iter()
+	if r.frozen != nil {
+		frozen = r.frozen.Iter()
+	}
+	liveOK, frozenOK := live.Seek(from), frozen.Seek(from)
+	cursor := r.file().Cursor()
+	k, v := cursor.Seek([]byte(from))
+	for {
+		key, row, found := "", []byte(nil), false
+		if liveOK {
+			key, row, found = live.Key(), live.Value(), true
+		}
+		if frozenOK && (!found || frozen.Key() < key) {
+			key, row, found = frozen.Key(), frozen.Value(), true
+		}
+		if k != nil && (!found || string(k) < key) {
+			key, row, found = string(k), v, true
+		}
+		if !found || key >= below {
+			return
+		}
+		if liveOK && live.Key() == key {
+			liveOK = live.Next()
+		}
+		if frozenOK && frozen.Key() == key {
+			frozenOK = frozen.Next()
+		}
+		if k != nil && bytes.Equal(k, []byte(key)) {
+			k, v = cursor.Next()
+		}
+		if row != nil && !visit(key, mustUnseal(key, row)) {
+			return
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package fsm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/hashicorp/raft"
+	bolt "go.etcd.io/bbolt"
+)
+
+// received is a replica file of another node that waits to be put in place.
+type received struct {
+	path string
+	meta *raft.SnapshotMeta
+}
+
+// Create returns the sink of a snapshot: of this node's own, which gets no data, or of one
+// that another node sends.
+func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, conf raft.Configuration,
+	confIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	if version != raft.SnapshotVersionMax {
+		return nil, fmt.Errorf("snapshot version %d: %w", version, ErrUnknown)
+	}
+	meta := &raft.SnapshotMeta{Version: version, ID: replicaID, Index: index, Term: term,
+		Configuration: conf, ConfigurationIndex: confIndex}
+	return &sink{r: s.r, meta: meta}, nil
+}
+
+// sink takes a received file. Without a Write it is that of the node's own snapshot.
+type sink struct {
+	r    *Replica
+	meta *raft.SnapshotMeta
+	file *os.File // nil before the first Write and after the end
+}
+
+func (s *sink) ID() string { return s.meta.ID }
+
+func (s *sink) Write(b []byte) (int, error) {
+	if s.file == nil {
+		f, err := os.CreateTemp(s.r.cfg.Dir, fmt.Sprintf(tempFormat, "*"))
+		if err != nil {
+			return 0, fmt.Errorf("receive a replica: %w", err)
+		}
+		s.file, s.meta.ID = f, receivedID
+	}
+	n, err := s.file.Write(b)
+	s.meta.Size += int64(n)
+	return n, err
+}
+
+func (s *sink) Cancel() error {
+	if s.file == nil {
+		return nil
+	}
+	err := errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+	s.file = nil
+	return err
+}
+
+// Close makes a received file durable and checks all of it before anything is replaced.
+func (s *sink) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	err := s.sync()
+	if err == nil {
+		err = prepareReceived(s.file.Name(), s.meta, s.r.cfg.NoSync)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("receive a replica: %w", err), s.Cancel())
+	}
+	if old := s.r.received.path; old != "" { // nobody came for it
+		err = os.Remove(old)
+	}
+	s.r.received = received{s.file.Name(), s.meta}
+	err = errors.Join(err, s.file.Close())
+	s.file = nil
+	return err
+}
+
+func (s *sink) sync() error {
+	if s.r.cfg.NoSync {
+		return nil
+	}
+	return s.file.Sync()
+}
+
+// prepareReceived checks every row of a received file and writes into it the index, term and
+// configuration that raft gave for it: its own may be lower, and "skip what is applied"
+// goes by them.
+func prepareReceived(path string, snap *raft.SnapshotMeta, noSync bool) (err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
+	db, err := openFile(path, &bolt.Options{NoSync: noSync})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	m, err := checkRows(db)
+	if err != nil {
+		return err
+	}
+	if m.Index > snap.Index {
+		return fmt.Errorf("it holds log entry %d and was sent as of %d: %w", m.Index, snap.Index, ErrStorage)
+	}
+	m.Flush++
+	m.Index, m.Term = snap.Index, snap.Term
+	m.ConfIndex, m.Conf = snap.ConfigurationIndex, raft.EncodeConfiguration(snap.Configuration)
+	return db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(rowsBucket).Put(metaKey, m.encode())
+	})
+}
+
+// checkRows reads a whole file: each row against its checksum, all of them against the set hash.
+func checkRows(db *bolt.DB) (m meta, err error) {
+	tx, err := db.Begin(false)
+	if err != nil {
+		return m, err
+	}
+	defer tx.Rollback()
+	defer guard(&err, debug.SetPanicOnFault(true))
+	if m, err = readMeta(tx); err != nil {
+		return m, err
+	}
+	var set uint64
+	err = tx.Bucket(rowsBucket).ForEach(func(k, v []byte) error {
+		if string(k) == string(metaKey) {
+			return nil
+		}
+		set += rowHash(string(k), v)
+		_, err := unseal(string(k), v)
+		return err
+	})
+	if err == nil && set != m.Set {
+		err = fmt.Errorf("the rows do not add up to their hash: %w", ErrStorage)
+	}
+	return m, err
+}
+
+// Restore puts the received file in the place of the replica's. The stream that Raft
+// hands over is empty: the file is on this disk already.
+func (r *Replica) Restore(rc io.ReadCloser) (err error) {
+	defer rc.Close()
+	if r.received.path == "" {
+		return fmt.Errorf("restore a replica: %w", errNoneReceived)
+	}
+	path := r.received.path
+	r.received = received{}
+	if err := r.store.replace(path); err != nil {
+		return r.store.fail(err)
+	}
+	return nil
+}
+
+// Check reads the whole file of a replica that is not in use: each row against its
+// checksum, all against the set hash. It fails with ErrStorage or ErrUnknown.
+func Check(dir string) (err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
+	db, err := openFile(filepath.Join(dir, FileName), &bolt.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	_, err = checkRows(db)
+	return errors.Join(err, db.Close())
+}

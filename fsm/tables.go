@@ -1,0 +1,88 @@
+package fsm
+
+import "todod/fsm/todo"
+
+// must panics with a storage error unless a row was read wholly.
+func (r *reader) must() {
+	if err := r.end(); err != nil {
+		damagedRow(err)
+	}
+}
+
+// end2 is end for payloads of the log.
+func (r *reader) end2() error {
+	if r.end() != nil {
+		return ErrDamaged
+	}
+	return nil
+}
+
+// nameRow is what a name maps to: a list, or the highest id that was ever used under it.
+type nameRow struct{ num, lastID uint64 }
+
+func (r rows) nameRow(name string) (row nameRow) {
+	if b := r.get(textKey(tabName, name)); b != nil {
+		in := &reader{b: b}
+		row = nameRow{num: in.uvarint(), lastID: in.uvarint()}
+		in.must()
+	}
+	return row
+}
+
+func (r rows) listByName(name string) todo.List {
+	row := r.nameRow(name)
+	if row.num == 0 {
+		return todo.List{Name: name, LastID: row.lastID}
+	}
+	return r.listByNum(row.num)
+}
+
+func (r rows) listByNum(num uint64) todo.List {
+	in := &reader{b: r.get(numKey(tabList, num))}
+	l := in.list(num)
+	in.must()
+	return l
+}
+
+func (r rows) entry(num, id uint64) (todo.Entry, bool) {
+	b := r.get(numKey(tabEntry, num, id))
+	if b == nil {
+		return todo.Entry{}, false
+	}
+	return decodeEntry(b), true
+}
+
+func decodeEntry(b []byte) todo.Entry {
+	in := &reader{b: b}
+	e := in.entry()
+	in.must()
+	return e
+}
+
+func (r rows) member(id string) (m Member, ok bool) {
+	b := r.get(textKey(tabMember, id))
+	if b == nil {
+		return m, false
+	}
+	in := &reader{b: b}
+	m = in.member()
+	in.must()
+	return m, true
+}
+
+// first returns the first key with a prefix, "" if there is none.
+func (r rows) first(prefix string) string {
+	if keys := r.keys(prefix, 1); len(keys) > 0 {
+		return keys[0]
+	}
+	return ""
+}
+
+// keys returns the first keys with a prefix, at most most.
+func (r rows) keys(prefix string, most int) (keys []string) {
+	r.scan(prefix, after(prefix), func(key string, _ []byte) bool {
+		keys = append(keys, key)
+		return len(keys) < most
+	})
+	return keys
+}
