@@ -166,7 +166,7 @@ func (r *Replica) applyTodo(cmd *todo.Command) Result {
 // applyView is the state that commands are applied to, as package todo sees it.
 type applyView Replica
 
-func (v *applyView) List(name string) todo.List { return v.store.rows().listByName(name) }
+func (v *applyView) List(name string) todo.List { return v.store.rows().list(name) }
 func (v *applyView) NextNum() uint64            { return v.store.meta.NextList }
 func (v *applyView) Epoch() uint64              { return v.store.meta.Epoch }
 
@@ -179,31 +179,15 @@ func (r *Replica) storeStage() {
 	s, st := r.store, r.stage
 	s.meta.NextList = st.NextNum()
 	for i := range st.Lists {
-		r.storeList(&st.Lists[i])
+		s.put(textKey(tabList, st.Lists[i].Name), appendList(newRow(32), &st.Lists[i]))
 	}
 	for i := range st.Entries {
 		r.storeEntry(&st.Entries[i])
 	}
 	for _, num := range st.Unlinked {
-		s.del(numKey(tabList, num))
 		s.insert(numKey(tabGarbage, num), newRow(0))
 		s.meta.Garbage++
 	}
-}
-
-// storeList keeps the highest id in the list row while there is one, and in the name row
-// afterwards: so an add changes one row of the two.
-func (r *Replica) storeList(sl *todo.StageList) {
-	s, l := r.store, &sl.List
-	name := textKey(tabName, l.Name)
-	if l.Num == 0 {
-		s.put(name, appendUvarints(newRow(16), 0, l.LastID))
-		return
-	}
-	if sl.Old.Num != l.Num {
-		s.put(name, appendUvarints(newRow(16), l.Num, 0))
-	}
-	s.put(numKey(tabList, l.Num), appendList(newRow(24+len(l.Name)), l))
 }
 
 func (r *Replica) storeEntry(e *todo.StageEntry) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"hash/crc32"
 
+	"github.com/cespare/xxhash/v2"
+
 	"todod/fsm/todo"
 )
 
@@ -17,16 +19,16 @@ const (
 	tabFolder  = 'f' // data-folder ID -> node ID
 	tabGarbage = 'g' // number of a deleted list whose rows are still to go -> nothing
 	tabKey     = 'k' // hash of principal and idempotency key -> the answer
-	tabList    = 'l' // list number -> the list
+	tabList    = 'l' // name -> list number, counters and the highest id ever used; number 0: deleted
 	tabMember  = 'm' // node ID -> the member
-	tabName    = 'n' // name -> list number and highest id ever used
 	tabNode    = 'b' // node ID -> the number of its open session
 	tabOrder   = 'o' // sequence -> hash: keys in the order they came
 	tabResult  = 'r' // session number, number -> result
 	tabSession = 's' // session number -> the session
 )
 
-// A row is: format version, payload, CRC32C over key, version and payload. The sum comes last in
+// A row is: format version, payload, CRC32C over version and payload
+// that begins with a hash of the key. The sum comes last in
 // every version to come, so that a newer row is told from a damaged one.
 const rowVersion = 1
 
@@ -40,9 +42,9 @@ func seal(key string, row []byte) []byte {
 	return binary.BigEndian.AppendUint32(row, rowSum(key, row))
 }
 
+// rowSum begins with a hash of the key, so that a row under the key of another is found out.
 func rowSum(key string, versioned []byte) uint32 {
-	var buf [128]byte
-	return crc32.Update(crc32.Checksum(append(buf[:0], key...), castagnoli), castagnoli, versioned)
+	return crc32.Update(uint32(xxhash.Sum64String(key)), castagnoli, versioned)
 }
 
 // unseal returns the payload of a row, ErrStorage for a damaged or ErrUnknown for a newer one.
@@ -95,12 +97,5 @@ func after(prefix string) string {
 }
 
 func appendList(b []byte, l *todo.List) []byte {
-	b = appendUvarints(b, l.LastID, l.Entries, l.Open, l.Rev)
-	return appendBytes(b, l.Name)
-}
-
-func (r *reader) list(num uint64) todo.List {
-	l := todo.List{Num: num, LastID: r.uvarint(), Entries: r.uvarint(), Open: r.uvarint(), Rev: r.uvarint()}
-	l.Name = r.string()
-	return l
+	return appendUvarints(b, l.Num, l.LastID, l.Entries, l.Open, l.Rev)
 }

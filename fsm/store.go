@@ -29,7 +29,7 @@ const (
 	mapSize = 16 << 30
 	// degree of the trees of rows. Publishing a state makes the next change of each
 	// node copy it, so nodes are small: 32 instead of 8 costs half as much again per entry.
-	degree = 8
+	degree = 12
 )
 
 var (
@@ -371,11 +371,12 @@ func writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
 	return db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(rowsBucket)
 		var err error
+		var buf []byte // bolt copies keys
 		frozen.Scan(func(key string, row []byte) bool {
-			if row == nil {
-				err = b.Delete([]byte(key))
+			if buf = append(buf[:0], key...); row == nil {
+				err = b.Delete(buf)
 			} else {
-				err = b.Put([]byte(key), row)
+				err = b.Put(buf, row)
 			}
 			return err == nil
 		})

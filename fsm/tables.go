@@ -17,29 +17,18 @@ func (r *reader) end2() error {
 	return nil
 }
 
-// nameRow is what a name maps to: a list, or the highest id that was ever used under it.
-type nameRow struct{ num, lastID uint64 }
-
-func (r rows) nameRow(name string) (row nameRow) {
-	if b := r.get(textKey(tabName, name)); b != nil {
-		in := &reader{b: b}
-		row = nameRow{num: in.uvarint(), lastID: in.uvarint()}
-		in.must()
+// list returns what is kept under a name.
+func (r rows) list(name string) todo.List {
+	b := r.get(textKey(tabList, name))
+	if b == nil {
+		return todo.List{Name: name}
 	}
-	return row
+	return decodeList(name, b)
 }
 
-func (r rows) listByName(name string) todo.List {
-	row := r.nameRow(name)
-	if row.num == 0 {
-		return todo.List{Name: name, LastID: row.lastID}
-	}
-	return r.listByNum(row.num)
-}
-
-func (r rows) listByNum(num uint64) todo.List {
-	in := &reader{b: r.get(numKey(tabList, num))}
-	l := in.list(num)
+func decodeList(name string, b []byte) todo.List {
+	in := &reader{b: b}
+	l := todo.List{Name: name, Num: in.uvarint(), LastID: in.uvarint(), Entries: in.uvarint(), Open: in.uvarint(), Rev: in.uvarint()}
 	in.must()
 	return l
 }

@@ -51,7 +51,7 @@ func (v *View) Index() uint64 { return v.meta.Index }
 // List returns the list with a name, if there is one.
 func (v *View) List(name string) (todo.List, bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	l := v.rows.listByName(name)
+	l := v.rows.list(name)
 	return l, l.Num != 0
 }
 
@@ -59,20 +59,20 @@ func (v *View) List(name string) (todo.List, bool) {
 // and whether there are more than limit.
 func (v *View) Lists(prefix, afterName string, limit int) (lists []todo.List, more bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	from := textKey(tabName, prefix)
+	from := textKey(tabList, prefix)
 	if afterName != "" {
-		from = max(from, textKey(tabName, afterName)+"\x00")
+		from = max(from, textKey(tabList, afterName)+"\x00")
 	}
-	v.rows.scan(from, after(textKey(tabName, prefix)), func(_ string, payload []byte) bool {
-		num := (&reader{b: payload}).uvarint()
-		if num == 0 {
+	v.rows.scan(from, after(textKey(tabList, prefix)), func(key string, payload []byte) bool {
+		l := decodeList(key[1:], payload)
+		if l.Num == 0 {
 			return true // deleted: the name is kept for its highest id
 		}
 		if len(lists) == limit {
 			more = true
 			return false
 		}
-		lists = append(lists, v.rows.listByNum(num))
+		lists = append(lists, l)
 		return true
 	})
 	return lists, more
@@ -81,7 +81,7 @@ func (v *View) Lists(prefix, afterName string, limit int) (lists []todo.List, mo
 // Entry returns an entry of a list, if there is one.
 func (v *View) Entry(list string, id uint64) (todo.Entry, bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.nameRow(list).num
+	num := v.rows.list(list).Num
 	if num == 0 {
 		return todo.Entry{}, false
 	}
@@ -107,7 +107,7 @@ type Position struct {
 // order they were added; with From or To by date first, undated ones left out.
 func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.nameRow(list).num
+	num := v.rows.list(list).Num
 	if num == 0 {
 		return nil, false
 	}

@@ -9,18 +9,12 @@ type Stage struct {
 	view    View
 	nextNum uint64
 
-	Lists    []StageList  // lists and names that changed
-	Entries  []StageEntry // entries that changed
+	Lists    []List       // lists and names that changed, as they are now
+	Entries  []StageEntry // entries that changed, as they are now
 	Unlinked []uint64     // internal numbers of lists that were deleted
 
 	listAt  map[string]int
 	entryAt map[entryKey]int
-}
-
-// StageList is a list that a command changed, or the name of one that it deleted.
-type StageList struct {
-	List List // as it is now
-	Old  List // as it was before the command
 }
 
 // StageEntry is an entry that a command changed.
@@ -89,8 +83,7 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 // add appends an entry; a list that does not exist begins with it. Its cost does not
 // depend on the size of the list.
 func (s *Stage) add(op *Op, now int64, rev uint64) (Item, Code) {
-	old := s.list(op.List)
-	list := old
+	list := s.list(op.List)
 	if !s.holds(op.If, list.Num != 0, list.Rev) {
 		return Item{}, Precondition
 	}
@@ -109,7 +102,7 @@ func (s *Stage) add(op *Op, now int64, rev uint64) (Item, Code) {
 	list.Rev = rev
 	e := Entry{ID: list.LastID, Title: op.Fields.Title, Date: op.Fields.Date, Done: op.Fields.Done,
 		Rev: rev, Created: now, Updated: now}
-	s.setList(list, old)
+	s.setList(list)
 	s.setEntry(list.Num, e, Entry{}, false)
 	return Item{Kind: Add, List: op.List, Entry: e, Changed: true}, OK
 }
@@ -133,7 +126,6 @@ func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) Item
 		return Item{Kind: op.Kind, List: op.List, Entry: old}
 	}
 	e.Rev, e.Updated = rev, now
-	was := list
 	switch {
 	case e.Done && !old.Done:
 		list.Open--
@@ -141,19 +133,18 @@ func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) Item
 		list.Open++
 	}
 	list.Rev = rev
-	s.setList(list, was)
+	s.setList(list)
 	s.setEntry(list.Num, e, old, true)
 	return Item{Kind: op.Kind, List: op.List, Entry: e, Changed: true}
 }
 
 func (s *Stage) remove(list List, old Entry, rev uint64) {
-	was := list
 	list.Entries--
 	if !old.Done {
 		list.Open--
 	}
 	list.Rev = rev
-	s.setList(list, was)
+	s.setList(list)
 	s.setEntry(list.Num, old, old, true)
 	s.Entries[s.entryAt[entryKey{list.Num, old.ID}]].Gone = true
 }
@@ -169,7 +160,7 @@ func (s *Stage) deleteList(op *Op, rev uint64) (Item, Code) {
 		return Item{}, Precondition
 	}
 	s.Unlinked = append(s.Unlinked, list.Num)
-	s.setList(List{Name: list.Name, LastID: list.LastID}, list)
+	s.setList(List{Name: list.Name, LastID: list.LastID})
 	return Item{Kind: DeleteList, List: op.List, Entry: Entry{Rev: rev}, Changed: true}, OK
 }
 
@@ -194,19 +185,18 @@ func Matches(tags []Tag, at Tag) bool {
 
 func (s *Stage) list(name string) List {
 	if i, ok := s.listAt[name]; ok {
-		return s.Lists[i].List
+		return s.Lists[i]
 	}
 	return s.view.List(name)
 }
 
-// setList stages l; old is what the stage saw of it last.
-func (s *Stage) setList(l, old List) {
+func (s *Stage) setList(l List) {
 	if i, ok := s.listAt[l.Name]; ok {
-		s.Lists[i].List = l // its Old stays what it was before the command
+		s.Lists[i] = l
 		return
 	}
 	s.listAt[l.Name] = len(s.Lists)
-	s.Lists = append(s.Lists, StageList{List: l, Old: old})
+	s.Lists = append(s.Lists, l)
 }
 
 func (s *Stage) entry(num, id uint64) (Entry, bool) {
