@@ -104,8 +104,11 @@ func (op *Op) check() (err error) {
 	if op.List, err = ListName(op.List); err != nil {
 		return err
 	}
-	if len(op.If.Match) > MaxTags || len(op.If.NoneMatch) > MaxTags {
+	if len(op.If.Match) > MaxTags {
 		return invalid("if_match", "must name at most %d tags", MaxTags)
+	}
+	if len(op.If.NoneMatch) > MaxTags {
+		return invalid("if_none_match", "must name at most %d tags", MaxTags)
 	}
 	set := op.Fields.Set
 	switch op.Kind {
