@@ -48,6 +48,7 @@ func (s *sink) Write(b []byte) (int, error) {
 		s.file, s.meta.ID = f, receivedID
 	}
 	n, err := s.file.Write(b)
+	s.r.store.at("receive: some is written")
 	s.meta.Size += int64(n)
 	return n, err
 }
@@ -66,13 +67,16 @@ func (s *sink) Close() error {
 	if s.file == nil {
 		return nil
 	}
+	s.r.store.at("receive: all is written")
 	err := s.sync()
+	s.r.store.at("receive: the file is durable")
 	if err == nil {
 		err = prepareReceived(s.file.Name(), s.meta, s.r.cfg.NoSync)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("receive a replica: %w", err), s.Cancel())
 	}
+	s.r.store.at("receive: the file is checked")
 	if old := s.r.received.path; old != "" { // nobody came for it
 		err = os.Remove(old)
 	}

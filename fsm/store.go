@@ -61,10 +61,11 @@ type image struct {
 type store struct {
 	path   string
 	noSync bool
-	limit  int         // of dirty
-	onFail func(error) // called once
-	opened func(rows)  // called with mu held when the state is another one: the file was opened
-	freeze func()      // called with mu held before the live rows are flushed
+	limit  int          // of dirty
+	onFail func(error)  // called once
+	opened func(rows)   // called with mu held when the state is another one: the file was opened
+	freeze func()       // called with mu held before the live rows are flushed
+	step   func(string) // for tests: called where a crash may come; nil otherwise
 
 	image  atomic.Pointer[image]
 	failed atomic.Pointer[error]
@@ -248,10 +249,18 @@ func (s *store) replace(path string) error {
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close the replica: %w", err)
 	}
+	s.at("restore: the old file is closed")
 	if err := rename(path, s.path); err != nil {
 		return err
 	}
+	s.at("restore: the new file is in place")
 	return s.open()
+}
+
+func (s *store) at(step string) {
+	if s.step != nil {
+		s.step(step)
+	}
 }
 
 func (s *store) closeTx() {
@@ -332,9 +341,11 @@ func (s *store) flush(amend func(*meta) error) error {
 	if err != nil || frozen == nil {
 		return err
 	}
+	s.at("flush: the rows are frozen")
 	if err := writeFlush(db, frozen, m); err != nil {
 		return s.fail(fmt.Errorf("write the replica: %w: %w", err, ErrStorage))
 	}
+	s.at("flush: the rows are in the file")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saved = m.Index
