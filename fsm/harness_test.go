@@ -13,9 +13,16 @@ import (
 	"todod/fsm/todo"
 )
 
+// tester is what *testing.T and *rapid.T have in common.
+type tester interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // node is a replica with the log that raft would keep for it.
 type node struct {
-	tb    testing.TB
+	tb    tester
 	dir   string
 	r     *Replica
 	log   []*raft.Log
@@ -132,7 +139,7 @@ func (n *node) sound() {
 	}
 }
 
-func sameState(tb testing.TB, a, b *node) {
+func sameState(tb tester, a, b *node) {
 	tb.Helper()
 	ha, hb := a.r.Hash(), b.r.Hash()
 	_, ra := a.r.Applied()
