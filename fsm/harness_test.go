@@ -1,7 +1,9 @@
 package fsm
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -42,6 +44,7 @@ func openNode(tb testing.TB, dir string, log []*raft.Log) *node {
 
 func (n *node) open() {
 	n.tb.Helper()
+	n.fatal = nil
 	r, err := Open(Config{Dir: n.dir, NoSync: true, Fatal: func(err error) { n.fatal = append(n.fatal, err) }})
 	if err != nil {
 		n.tb.Fatal(err)
@@ -230,4 +233,13 @@ func numbered(c *Command, session, number, low uint64) *Command {
 func keyed(c *Command, key string) *Command {
 	c.Key = key
 	return c
+}
+
+func patchDone(list string, id uint64) todo.Op {
+	return todo.Op{Kind: todo.Patch, List: list, ID: id, Fields: todo.Fields{Set: todo.FieldDone, Done: true}}
+}
+
+// resum ends a changed envelope with the right sum.
+func resum(body []byte) []byte {
+	return binary.BigEndian.AppendUint32(body, crc32.Checksum(body, castagnoli))
 }

@@ -97,16 +97,16 @@ func (s *sink) sync() error {
 // configuration that raft gave for it: its own may be lower, and "skip what is applied"
 // goes by them.
 func prepareReceived(path string, snap *raft.SnapshotMeta, noSync bool) (err error) {
+	m, err := checkFile(path)
+	if err != nil {
+		return err
+	}
 	defer guard(&err, debug.SetPanicOnFault(true))
 	db, err := openFile(path, &bolt.Options{NoSync: noSync})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	m, err := checkRows(db)
-	if err != nil {
-		return err
-	}
 	if m.Index > snap.Index {
 		return fmt.Errorf("it holds log entry %d and was sent as of %d: %w", m.Index, snap.Index, ErrStorage)
 	}
@@ -118,6 +118,19 @@ func prepareReceived(path string, snap *raft.SnapshotMeta, noSync bool) (err err
 	})
 }
 
+// checkFile checks a file that is not in use before anything else opens it. Opening one
+// for writing makes bolt walk all pages in a goroutine of its own, where a damaged page
+// ends the process and nothing can be done about it.
+func checkFile(path string) (m meta, err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
+	db, err := openFile(path, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return checkRows(db)
+}
+
 // checkRows reads a whole file: each row against its checksum, all of them against the set hash.
 func checkRows(db *bolt.DB) (m meta, err error) {
 	tx, err := db.Begin(false)
@@ -126,6 +139,9 @@ func checkRows(db *bolt.DB) (m meta, err error) {
 	}
 	defer tx.Rollback()
 	defer guard(&err, debug.SetPanicOnFault(true))
+	if info, err := os.Stat(db.Path()); err != nil || info.Size() < tx.Size() {
+		return m, errors.Join(err, fmt.Errorf("the file is cut short: %w", ErrStorage))
+	}
 	if m, err = readMeta(tx); err != nil {
 		return m, err
 	}
@@ -161,12 +177,7 @@ func (r *Replica) Restore(rc io.ReadCloser) (err error) {
 
 // Check reads the whole file of a replica that is not in use: each row against its
 // checksum, all against the set hash. It fails with ErrStorage or ErrUnknown.
-func Check(dir string) (err error) {
-	defer guard(&err, debug.SetPanicOnFault(true))
-	db, err := openFile(filepath.Join(dir, FileName), &bolt.Options{ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	_, err = checkRows(db)
-	return errors.Join(err, db.Close())
+func Check(dir string) error {
+	_, err := checkFile(filepath.Join(dir, FileName))
+	return err
 }
