@@ -239,20 +239,19 @@ func unchanged(it todo.Item) bool { return !it.Changed }
 // 200,000 rows would stall all others for most of a second.
 func (r *Replica) applySweep(sw Sweep) Result {
 	s := r.store
-	left := int(min(sw.Rows, maxSweep))
+	left := int(min(sw.Rows, maxSweep)) // rows to go
 	for left > 0 && s.meta.Garbage > 0 {
 		garbage := s.rows().first(string(tabGarbage))
-		num := lastNum(garbage)
-		keys := s.rows().keys(numKey(tabEntry, num), left)
-		if len(keys) < left {
-			keys = append(keys, s.rows().keys(numKey(tabDate, num), left-len(keys))...)
-		}
+		keys := s.rows().garbage(garbage, left)
 		for _, key := range keys {
 			s.del(key)
 		}
 		if left -= len(keys); left > 0 {
 			s.del(garbage)
 			s.meta.Garbage--
+		} else {
+			last := keys[len(keys)-1]
+			s.put(garbage, append(newRow(len(last)), last...))
 		}
 	}
 	return r.refuse(todo.OK)

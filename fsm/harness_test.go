@@ -49,6 +49,7 @@ func (n *node) open() {
 	if err != nil {
 		n.tb.Fatal(err)
 	}
+	r.end() // flushes come when the test says so
 	if n.r = r; n.limit != nil {
 		r.limits = *n.limit
 	}

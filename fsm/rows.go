@@ -17,7 +17,7 @@ const (
 	tabDate    = 'd' // list number, date, id -> nothing: the index by date, in the order added
 	tabEntry   = 'e' // list number, id -> the entry
 	tabFolder  = 'f' // data-folder ID -> node ID
-	tabGarbage = 'g' // number of a deleted list whose rows are still to go -> nothing
+	tabGarbage = 'g' // number of a deleted list whose rows are still to go -> the last of them that went
 	tabKey     = 'k' // hash of principal and idempotency key -> the answer
 	tabList    = 'l' // name -> list number, counters and the highest id ever used; number 0: deleted
 	tabMember  = 'm' // node ID -> the member

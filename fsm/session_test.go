@@ -121,6 +121,7 @@ func TestSessionReopens(t *testing.T) {
 // once became deleted rows that each command walked over.
 func TestClosedResultsLeaveNothing(t *testing.T) {
 	l := newLoad(t, 10, false)
+	l.r.end() // no flush comes between
 	for _, log := range l.entries(5000, 100) {
 		l.r.Apply(log)
 	}

@@ -59,17 +59,30 @@ func (r rows) member(id string) (m Member, ok bool) {
 	return m, true
 }
 
+// garbage returns the first keys of a deleted list's rows, at most most. It goes on where the
+// sweep before ended: from the start it would walk over all the rows deleted since the last flush.
+func (r rows) garbage(key string, most int) []string {
+	num := lastNum(key)
+	dates, entries := numKey(tabDate, num), numKey(tabEntry, num)
+	from := max(dates, string(r.get(key)))
+	keys := r.keys(from, after(dates), most)
+	return append(keys, r.keys(max(from, entries), after(entries), most-len(keys))...)
+}
+
 // first returns the first key with a prefix, "" if there is none.
 func (r rows) first(prefix string) string {
-	if keys := r.keys(prefix, 1); len(keys) > 0 {
+	if keys := r.keys(prefix, after(prefix), 1); len(keys) > 0 {
 		return keys[0]
 	}
 	return ""
 }
 
-// keys returns the first keys with a prefix, at most most.
-func (r rows) keys(prefix string, most int) (keys []string) {
-	r.scan(prefix, after(prefix), func(key string, _ []byte) bool {
+// keys returns the first keys from one on, below a limit, at most most.
+func (r rows) keys(from, below string, most int) (keys []string) {
+	if most == 0 {
+		return nil
+	}
+	r.scan(from, below, func(key string, _ []byte) bool {
 		keys = append(keys, key)
 		return len(keys) < most
 	})
