@@ -117,14 +117,21 @@ func TestFlushLoop(t *testing.T) {
 	}
 	defer r.Close()
 	r.Apply(&raft.Log{Index: 5, Term: 2, Data: EncodeEnvelope(testTime, []*Command{addCommand("bob", "one")})})
-	deadline := time.Now().Add(20 * flushEvery)
+	timeout := time.After(20 * flushEvery)
 	for {
-		if index, term, err := r.Durable(); err != nil || time.Now().After(deadline) {
-			t.Fatalf("not flushed: %d, %v", index, err)
-		} else if index == 5 && term == 2 {
+		next := r.store.image.Load().next // closed when a flush ends, too
+		index, term, err := r.Durable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if index == 5 && term == 2 {
 			return
 		}
-		r.WaitIndex(context.Background(), 5)
+		select {
+		case <-next:
+		case <-timeout:
+			t.Fatalf("not flushed: the file is at %d", index)
+		}
 	}
 }
 
