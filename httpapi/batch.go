@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+
+	"todod/fsm"
+	"todod/fsm/todo"
+	"todod/httpapi/api"
+)
+
+// postBatch does several commands wholly or not at all.
+func postBatch(req *request) error {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if req.r.Header[name] != nil {
+			return &todo.Invalid{Field: name, Reason: "must not be given for a batch: each command has an if_match of its own"}
+		}
+	}
+	var in api.Batch
+	if err := decode(req, scanBatch, &in); err != nil {
+		return err
+	}
+	cmd := todo.Command{Batch: true, Ops: make([]todo.Op, len(in.Commands))}
+	for i := range in.Commands {
+		if err := batchOp(&cmd.Ops[i], &in.Commands[i]); err != nil {
+			if inv, ok := err.(*todo.Invalid); ok {
+				err = &todo.Invalid{Field: fmt.Sprintf("commands[%d].%s", i, inv.Field), Reason: inv.Reason}
+			}
+			return err
+		}
+	}
+	res, err := req.write(cmd)
+	if err != nil {
+		return err
+	}
+	if res.Elided { // a replay whose body was too large to keep
+		req.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	return req.sendJSON(http.StatusOK, applicationJSON, batchResult(&res))
+}
+
+// batchKinds has the kind of each op; opNames is the reverse.
+var (
+	batchKinds = map[string]todo.Kind{"add": todo.Add, "put": todo.Put, "patch": todo.Patch, "delete": todo.Delete, "delete_list": todo.DeleteList}
+	opNames    = [...]string{todo.Add: "add", todo.Put: "put", todo.Patch: "patch", todo.Delete: "delete", todo.DeleteList: "delete_list"}
+)
+
+// batchOp turns a command of a batch into an operation. What the kind has no use for is
+// refused: whoever sent it expected something of it.
+func batchOp(op *todo.Op, c *api.Command) (err error) {
+	op.Kind, op.List, op.ID = batchKinds[c.Op], c.List, c.ID
+	onEntry := op.Kind == todo.Put || op.Kind == todo.Patch || op.Kind == todo.Delete
+	takesFields := op.Kind == todo.Add || op.Kind == todo.Put || op.Kind == todo.Patch
+	switch {
+	case op.Kind == 0:
+		return &todo.Invalid{Field: "op", Reason: "must be add, put, patch, delete or delete_list"}
+	case onEntry && c.ID == 0:
+		return &todo.Invalid{Field: "id", Reason: "is missing"}
+	case !onEntry && c.ID != 0:
+		return &todo.Invalid{Field: "id", Reason: "must not be given for " + c.Op}
+	case !takesFields && (c.Title != nil || c.Date != nil || c.Done != nil):
+		return &todo.Invalid{Field: "op", Reason: c.Op + " takes neither title nor date nor done"}
+	}
+	if c.Title != nil {
+		op.Fields.Title = *c.Title
+		op.Fields.Set |= todo.FieldTitle
+	}
+	if c.Date != nil {
+		op.Fields.Date = *c.Date
+		op.Fields.Set |= todo.FieldDate
+	}
+	if c.Done != nil {
+		op.Fields.Done = *c.Done
+		op.Fields.Set |= todo.FieldDone
+	}
+	if op.Kind != todo.Patch {
+		op.Fields.Set = 0 // the others set all: equal requests must be equal commands
+	}
+	if c.IfMatch != "" {
+		op.If.Match, err = parseTags("if_match", c.IfMatch, false)
+	}
+	return err
+}
+
+func batchResult(res *fsm.Result) api.BatchResult {
+	out := api.BatchResult{Rev: res.Rev, Results: make([]api.BatchChange, len(res.Items))}
+	for i := range res.Items {
+		item := &res.Items[i]
+		change := api.BatchChange{Op: opNames[item.Kind], List: item.List}
+		if item.Kind != todo.DeleteList {
+			change.ID = item.Entry.ID
+		}
+		if item.Kind != todo.Delete && item.Kind != todo.DeleteList {
+			e := wireEntry(item.List, &item.Entry)
+			change.Entry = &e
+		}
+		out.Results[i] = change
+	}
+	return out
+}

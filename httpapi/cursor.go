@@ -1,0 +1,63 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"hash/fnv"
+
+	"todod/fsm/todo"
+)
+
+// cursor is the place in a result at which the next page begins, bound to the epoch and to
+// the query it came from. Clients see it as an opaque text: version, epoch, hash of the
+// query, id, and the date or name, in base64.
+type cursor struct {
+	epoch uint64
+	query uint64
+	id    uint64
+	text  string // a date or the name of a list
+}
+
+const cursorVersion = 1
+
+func (c cursor) String() string {
+	b := append(make([]byte, 0, 64), cursorVersion)
+	b = binary.AppendUvarint(b, c.epoch)
+	b = binary.BigEndian.AppendUint64(b, c.query)
+	b = binary.AppendUvarint(b, c.id)
+	b = append(b, c.text...)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+var errCursor = &todo.Invalid{Field: "cursor", Reason: "must be one that this query returned as next"}
+
+// parseCursor reads the cursor of a query, given the query's hash; "" is the zero one. Whether
+// its epoch is over is for the caller to see.
+func parseCursor(text string, query uint64) (c cursor, err error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(b) == 0 || b[0] != cursorVersion || len(b) > 1+10+8+10+todo.MaxListName {
+		return c, errCursor
+	}
+	b = b[1:]
+	var n int
+	if c.epoch, n = binary.Uvarint(b); n <= 0 || len(b) < n+8 {
+		return c, errCursor
+	}
+	c.query = binary.BigEndian.Uint64(b[n:])
+	b = b[n+8:]
+	if c.id, n = binary.Uvarint(b); n <= 0 || c.query != query {
+		return c, errCursor
+	}
+	c.text = string(b[n:])
+	return c, nil
+}
+
+// hashQuery is a hash of what a query asks for; the parts keep their places.
+func hashQuery(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, p := range parts {
+		h.Write(binary.AppendUvarint(nil, uint64(len(p))))
+		h.Write([]byte(p))
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,199 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"todod/fsm"
+	"todod/fsm/todo"
+	"todod/httpapi/api"
+	"todod/server"
+)
+
+// one is a command of a single operation.
+func one(op todo.Op) todo.Command { return todo.Command{Ops: []todo.Op{op}} }
+
+// addEntry is POST of a list's entries.
+func addEntry(req *request) error {
+	list, err := req.list()
+	if err != nil {
+		return err
+	}
+	var in api.NewEntry
+	if err := decode(req, scanNewEntry, &in); err != nil {
+		return err
+	}
+	op := todo.Op{Kind: todo.Add, List: list, Fields: todo.Fields{Title: in.Title, Date: in.Date, Done: in.Done}}
+	if op.If, err = conditions(req.r.Header); err != nil {
+		return err
+	}
+	res, err := req.write(one(op))
+	if err != nil {
+		return err
+	}
+	item := &res.Items[0]
+	req.w.Header()["Location"] = []string{"/v1/lists/" + url.PathEscape(item.List) + "/entries/" + strconv.FormatUint(item.Entry.ID, 10)}
+	return req.sendItem(http.StatusCreated, &res)
+}
+
+// putEntry replaces all settable fields of an entry.
+func putEntry(req *request) error {
+	var in api.NewEntry
+	if err := decode(req, scanNewEntry, &in); err != nil {
+		return err
+	}
+	return changeEntry(req, todo.Op{Kind: todo.Put, Fields: todo.Fields{Title: in.Title, Date: in.Date, Done: in.Done}})
+}
+
+// patchEntry changes the fields that the body names.
+func patchEntry(req *request) error {
+	op := todo.Op{Kind: todo.Patch}
+	if err := decode(req, scanPatch, &op.Fields); err != nil {
+		return err
+	}
+	return changeEntry(req, op)
+}
+
+func changeEntry(req *request, op todo.Op) error {
+	res, err := req.writeEntry(op)
+	if err != nil {
+		return err
+	}
+	return req.sendItem(http.StatusOK, &res)
+}
+
+func deleteEntry(req *request) error {
+	if _, err := req.writeEntry(todo.Op{Kind: todo.Delete}); err != nil {
+		return err
+	}
+	return req.noContent()
+}
+
+// writeEntry does op to the entry in the path.
+func (req *request) writeEntry(op todo.Op) (res fsm.Result, err error) {
+	if op.List, err = req.list(); err != nil {
+		return res, err
+	}
+	if op.ID, err = req.id(); err != nil {
+		return res, err
+	}
+	if op.If, err = conditions(req.r.Header); err != nil {
+		return res, err
+	}
+	return req.write(one(op))
+}
+
+// sendItem answers with the one entry that a write came to. A replay whose entry was too
+// large to keep is answered without it.
+func (req *request) sendItem(status int, res *fsm.Result) error {
+	item := &res.Items[0]
+	req.tag(res.Epoch, item.Entry.Rev)
+	if res.Elided {
+		req.w.WriteHeader(status)
+		return nil
+	}
+	return req.sendEntry(status, item.List, &item.Entry)
+}
+
+func (req *request) sendEntry(status int, list string, e *todo.Entry) error {
+	buf := req.s.buffer()
+	defer req.s.release(buf)
+	buf.Write(append(appendEntry(buf.AvailableBuffer(), list, e), '\n'))
+	return req.send(status, applicationJSON, buf.Bytes())
+}
+
+func getEntry(req *request) error {
+	list, err := req.list()
+	if err != nil {
+		return err
+	}
+	id, err := req.id()
+	if err != nil {
+		return err
+	}
+	r, err := req.read(server.Linearizable)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	e, ok := r.Entry(list, id)
+	if !ok {
+		return fail(api.CodeNotFound, "%s", refusals[todo.NoEntry].detail)
+	}
+	if ok, err := req.fresh(true, r.Epoch(), e.Rev); !ok {
+		return err
+	}
+	return req.sendEntry(http.StatusOK, list, &e)
+}
+
+// getEntries is a page of a list's entries.
+func getEntries(req *request) error {
+	list, err := req.list()
+	if err != nil {
+		return err
+	}
+	q, err := req.entryQuery()
+	if err != nil {
+		return err
+	}
+	text, paged := req.query.get("cursor")
+	hash := hashQuery("entries", list, q.Date, q.From, q.To, flagText(q.Done))
+	var at cursor
+	if paged {
+		if at, err = parseCursor(text, hash); err != nil {
+			return err
+		}
+		q.After = fsm.Position{Date: at.text, ID: at.id}
+	}
+	r, err := req.read(server.Linearizable)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if paged && at.epoch != r.Epoch() {
+		return errEpoch
+	}
+	l, exists := r.List(list)
+	if ok, err := req.fresh(exists, r.Epoch(), l.Rev); !ok {
+		return err
+	}
+	page, more := r.Entries(list, q)
+	next := ""
+	if more {
+		last := &page[len(page)-1]
+		next = cursor{epoch: r.Epoch(), query: hash, id: last.ID, text: last.Date}.String()
+	}
+	buf := req.s.buffer()
+	defer req.s.release(buf)
+	buf.Write(append(appendEntries(buf.AvailableBuffer(), list, l.Rev, page, next), '\n'))
+	return req.send(http.StatusOK, applicationJSON, buf.Bytes())
+}
+
+var errEpoch = fail(api.CodeGone, "the cursor is from before a restore: begin at the first page again")
+
+// entryQuery reads the filters and the size of a page of entries.
+func (req *request) entryQuery() (q fsm.Query, err error) {
+	p := &req.query
+	if q.Date, err = p.date("date"); err != nil {
+		return q, err
+	}
+	if q.From, err = p.date("from"); err != nil {
+		return q, err
+	}
+	if q.To, err = p.date("to"); err != nil {
+		return q, err
+	}
+	if q.Done, err = p.flag("done"); err != nil {
+		return q, err
+	}
+	q.Limit, err = p.limit()
+	return q, err
+}
+
+func flagText(v *bool) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatBool(*v)
+}

@@ -1,0 +1,42 @@
+package httpapi
+
+import "time"
+
+// The limits of the public face, each with its reason.
+const (
+	// maxBody is the most bytes a body may have: a batch of a thousand long titles fits.
+	maxBody = 1 << 20
+	// maxHeader bounds the header of a request; net/http answers 431 beyond it. Ours are
+	// small, browsers' cookies are the largest thing that comes.
+	maxHeader = 64 << 10
+	// maxStreams is how many event streams may be open: each holds a goroutine and a
+	// connection for as long as its client likes.
+	maxStreams = 256
+	// keepBuffer is the largest buffer that goes back to the pool: a large answer must not
+	// pin its memory for good.
+	keepBuffer = 64 << 10
+	// flushText is how much of a text answer of any length is gathered before it is written.
+	flushText = 32 << 10
+
+	// headerTimeout is how long a client may take over a header, a silent new connection
+	// too, and bodyTimeout over a body: what trickles in holds a goroutine.
+	headerTimeout = 5 * time.Second
+	bodyTimeout   = 10 * time.Second
+	// idleTimeout is how long a connection may stay open between two requests. It is longer
+	// than the pause of most pollers, who would else reconnect each time.
+	idleTimeout = 2 * time.Minute
+	// writeTimeout is how long an answer may take to be read, on top of the request's own
+	// time; a stream has this long for each event.
+	writeTimeout = 30 * time.Second
+	// requestTimeout is the most a request may take when the Config does not say.
+	requestTimeout = 5 * time.Second
+	// heartbeat is how often a silent stream says that it is alive: below the idle timeouts
+	// of the usual proxies and of our own clients (30 s).
+	heartbeat = 10 * time.Second
+	// retryAfter, in seconds, goes with 429 and 503: an election or a full mailbox takes less.
+	retryAfter = "1"
+	// maxAnswer is the most that Contacts reads of another node's answer.
+	maxAnswer = 1 << 20
+
+	minKey, maxKey = 16, 128 // bytes of an Idempotency-Key
+)

@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"todod/fsm/todo"
+	"todod/httpapi/api"
+	"todod/server"
+)
+
+// getLists is a page of lists in the byte order of their names.
+func getLists(req *request) error {
+	prefix, err := req.prefix()
+	if err != nil {
+		return err
+	}
+	limit, err := req.query.limit()
+	if err != nil {
+		return err
+	}
+	text, paged := req.query.get("cursor")
+	hash := hashQuery("lists", prefix)
+	var at cursor
+	if paged {
+		if at, err = parseCursor(text, hash); err != nil {
+			return err
+		}
+	}
+	r, err := req.read(server.Linearizable)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if paged && at.epoch != r.Epoch() {
+		return errEpoch
+	}
+	lists, more := r.Lists(prefix, at.text, limit)
+	page := api.Lists{Lists: make([]api.List, len(lists))}
+	for i := range lists {
+		page.Lists[i] = wireList(&lists[i])
+	}
+	if more {
+		page.Next = cursor{epoch: r.Epoch(), query: hash, text: lists[limit-1].Name}.String()
+	}
+	return req.sendJSON(http.StatusOK, applicationJSON, page)
+}
+
+// prefix is the beginning of the names asked for, in NFC as names are. It may end in a space.
+func (req *request) prefix() (string, error) {
+	prefix, _ := req.query.get("prefix")
+	switch {
+	case len(prefix) > todo.MaxListName:
+		return "", &todo.Invalid{Field: "prefix", Reason: "must be at most 128 bytes long"}
+	case !utf8.ValidString(prefix):
+		return "", &todo.Invalid{Field: "prefix", Reason: "must be valid UTF-8"}
+	case strings.ContainsFunc(prefix, func(r rune) bool { return r < ' ' || r == '/' }):
+		return "", &todo.Invalid{Field: "prefix", Reason: "must be the beginning of a list's name"}
+	}
+	return norm.NFC.String(prefix), nil
+}
+
+func wireList(l *todo.List) api.List {
+	return api.List{Name: l.Name, Entries: l.Entries, Open: l.Open, Rev: l.Rev}
+}
+
+func getList(req *request) error {
+	list, err := req.list()
+	if err != nil {
+		return err
+	}
+	r, err := req.read(server.Linearizable)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	l, ok := r.List(list)
+	if !ok {
+		return fail(api.CodeNotFound, "%s", refusals[todo.NoList].detail)
+	}
+	if ok, err := req.fresh(true, r.Epoch(), l.Rev); !ok {
+		return err
+	}
+	return req.sendJSON(http.StatusOK, applicationJSON, wireList(&l))
+}
+
+func deleteList(req *request) error {
+	op := todo.Op{Kind: todo.DeleteList}
+	var err error
+	if op.List, err = req.list(); err != nil {
+		return err
+	}
+	if op.If, err = conditions(req.r.Header); err != nil {
+		return err
+	}
+	if _, err := req.write(one(op)); err != nil {
+		return err
+	}
+	return req.noContent()
+}

@@ -1,0 +1,179 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"todod/fsm"
+	"todod/httpapi/api"
+	"todod/server"
+)
+
+// Config says what a Server needs. Zero values get defaults, but Node must be given.
+type Config struct {
+	Node       Node
+	Logger     *slog.Logger         // none by default
+	Metrics    *prometheus.Registry // shown at /metrics; a new one by default
+	Advertised []string             // addresses or host names by which others reach this node
+	// Fatal is called when a request finds the replica damaged: the node must not go on.
+	Fatal func(error)
+
+	RequestTimeout time.Duration // the most a request may take; 5 s by default
+	HeaderTimeout  time.Duration // the most its header may take; 5 s by default
+	BodyTimeout    time.Duration // the most its body may take; 10 s by default
+	IdleTimeout    time.Duration // between two requests; 2 min by default
+	Heartbeat      time.Duration // of event streams; 10 s by default
+}
+
+func (c *Config) fill() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		usual time.Duration
+	}{
+		{&c.RequestTimeout, requestTimeout}, {&c.HeaderTimeout, headerTimeout}, {&c.BodyTimeout, bodyTimeout},
+		{&c.IdleTimeout, idleTimeout}, {&c.Heartbeat, heartbeat},
+	} {
+		if *d.value == 0 {
+			*d.value = d.usual
+		}
+	}
+}
+
+// Server answers the HTTP requests of one node. It is an http.Handler.
+type Server struct {
+	cfg     Config
+	node    Node
+	log     *slog.Logger
+	metrics *metrics
+	routes  *routes
+	guard   guard
+	boot    string // names this process in the ids of events
+	buffers sync.Pool
+	streams atomic.Int64 // event streams that are open
+
+	ctx  context.Context // ends the event streams
+	stop context.CancelFunc
+}
+
+// New returns the server of a node.
+func New(cfg Config) *Server {
+	cfg.fill()
+	s := &Server{cfg: cfg, node: cfg.Node, log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
+		guard: newGuard(cfg.Advertised), boot: rand.Text()[:8]}
+	s.routes = newRoutes(s.metrics)
+	s.buffers.New = func() any { return new(bytes.Buffer) }
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// HTTPServer returns an http.Server with a timeout on every phase, for its Serve. Its
+// Shutdown ends the event streams too.
+func (s *Server) HTTPServer() *http.Server {
+	hs := &http.Server{
+		Handler:                      s,
+		ReadHeaderTimeout:            s.cfg.HeaderTimeout,
+		WriteTimeout:                 s.cfg.BodyTimeout + s.cfg.RequestTimeout + writeTimeout,
+		IdleTimeout:                  s.cfg.IdleTimeout,
+		MaxHeaderBytes:               maxHeader,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a path we do not have
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	hs.RegisterOnShutdown(s.stop)
+	return hs
+}
+
+// Handler returns the handler of all requests.
+func (s *Server) Handler() http.Handler { return s }
+
+// ServeHTTP answers a request. What all requests share stands here and not in mux.Use, which
+// leaves out those that no route matches.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begin := time.Now()
+	s.metrics.inFlight.Inc()
+	res, vars := s.routes.find(r)
+	req := &request{s: s, r: r, w: recorder{ResponseWriter: w}, route: res.path, vars: vars}
+	counts := res.other
+	me := res.methods[r.Method]
+	if me != nil {
+		counts = me.counts
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(req, p)
+		}
+		s.metrics.inFlight.Dec()
+		counts.done(req.w.status, time.Since(begin))
+		if req.cut {
+			panic(http.ErrAbortHandler) // net/http then closes the connection
+		}
+	}()
+	if r.ContentLength != 0 {
+		// Also for a body that nobody will read: net/http reads on to the next request.
+		_ = req.control().SetReadDeadline(begin.Add(s.cfg.BodyTimeout))
+	}
+	if err := s.serve(req, res, me); err != nil {
+		req.fail(err)
+	}
+}
+
+func (s *Server) serve(req *request, res *resource, me *method) error {
+	if err := s.guard.check(req.r); err != nil {
+		return err
+	}
+	if me == nil {
+		return res.refuse(req.r)
+	}
+	req.query.known = me.params
+	if err := req.query.add(req.r.URL.RawQuery, res.strict); err != nil {
+		return err
+	}
+	return me.serve(req)
+}
+
+// panicked answers for a handler that panicked. The node goes on, unless it was the replica
+// that cannot be trusted any more.
+func (s *Server) panicked(req *request, p any) {
+	if p == http.ErrAbortHandler {
+		req.cut = true
+		return
+	}
+	s.log.Error("a request panicked", "method", req.r.Method, "route", req.route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if err, ok := p.(error); ok && s.cfg.Fatal != nil && (errors.Is(err, fsm.ErrDamaged) || errors.Is(err, fsm.ErrUnknown)) {
+		s.cfg.Fatal(err)
+	}
+	if !req.started() {
+		req.fail(&failure{code: api.CodeInternal, outcome: server.UnknownOutcome, cause: fmt.Errorf("panic: %v", p)})
+		return
+	}
+	req.cut, req.w.status = true, http.StatusInternalServerError
+}
+
+func (s *Server) buffer() *bytes.Buffer {
+	buf := s.buffers.Get().(*bytes.Buffer)
+	buf.Reset()
+	return buf
+}
+
+func (s *Server) release(buf *bytes.Buffer) {
+	if buf.Cap() <= keepBuffer {
+		s.buffers.Put(buf)
+	}
+}
