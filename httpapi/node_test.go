@@ -1,0 +1,192 @@
+package httpapi
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"todod/fsm"
+	"todod/fsm/todo"
+	"todod/server"
+)
+
+// testNode is a Node over a real replica that applies what is written at once, without a
+// group: so its answers about lists are those of a real node. About the group it says what
+// the test sets.
+type testNode struct {
+	replica *fsm.Replica
+	writes  atomic.Int64 // commands that got as far as being applied
+
+	mu    sync.Mutex
+	index uint64
+	now   int64 // leader time, Unix ms: a ms for each write
+
+	group
+	events chan struct{} // closed and replaced when an event is added
+	log    []server.Event
+}
+
+// group is what a test sets.
+type group struct {
+	writeErr, readErr, groupErr, readyErr error
+	panics                                any // a write and a read panic with it
+	level                                 server.Level
+	contact                               time.Duration
+	cluster                               server.Cluster
+	registry                              server.Registry
+	alive                                 *bool
+	asked                                 []any         // what was asked of the group
+	left                                  time.Duration // of the deadline of the last write or read
+}
+
+const testEpoch = 7
+
+func newTestNode(t testing.TB) *testNode {
+	t.Helper()
+	n := &testNode{now: 1_545_217_200_000, events: make(chan struct{})}
+	r, err := fsm.Open(fsm.Config{Dir: t.TempDir(), NoSync: true, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Errorf("close the replica: %v", err)
+		}
+	})
+	n.replica = r
+	n.apply(&fsm.Command{Type: fsm.TypeTerm, Version: 1, Payload: fsm.Term{Node: "n1", Epoch: testEpoch}.Encode()})
+	return n
+}
+
+func (n *testNode) set(f func(g *group)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f(&n.group)
+}
+
+func (n *testNode) look() group {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.group
+}
+
+func (n *testNode) apply(c *fsm.Command) fsm.Result {
+	n.index++
+	n.now++
+	data := fsm.EncodeEnvelope(n.now, []*fsm.Command{c})
+	out := n.replica.Apply(&raft.Log{Index: n.index, Term: 1, Type: raft.LogCommand, Data: data})
+	return out.([]fsm.Result)[0]
+}
+
+func (n *testNode) Write(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error) {
+	if err := cmd.Check(); err != nil {
+		return fsm.Result{}, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.left = remaining(ctx)
+	if n.panics != nil {
+		panic(n.panics)
+	}
+	if n.writeErr != nil {
+		return fsm.Result{}, n.writeErr
+	}
+	n.writes.Add(1)
+	return n.apply(&fsm.Command{Type: fsm.TypeTodo, Version: 1, Key: opt.Key, Principal: opt.Principal, Payload: fsm.EncodeTodo(&cmd)}), nil
+}
+
+func remaining(ctx context.Context) time.Duration {
+	if end, ok := ctx.Deadline(); ok {
+		return time.Until(end)
+	}
+	return 0
+}
+
+func (n *testNode) Read(ctx context.Context, opt server.ReadOptions) (*server.Reading, error) {
+	g := n.look()
+	if g.panics != nil {
+		panic(g.panics)
+	}
+	if g.readErr != nil {
+		return nil, g.readErr
+	}
+	if opt.MinRev > 0 && n.replica.WaitRev(ctx, opt.MinRev) != nil {
+		return nil, &server.Error{Kind: server.KindBehind, Leader: "n1", Detail: "this node is behind: try again or at another"}
+	}
+	v, err := n.replica.View()
+	if err != nil {
+		return nil, err
+	}
+	r := &server.Reading{View: v, Level: opt.Level, LastContact: g.contact}
+	if g.level != "" {
+		r.Level = g.level
+	} else if opt.Level == server.Auto {
+		r.Level = server.Linearizable
+	}
+	return r, nil
+}
+
+func (n *testNode) Cluster() server.Cluster { return n.look().cluster }
+
+func (n *testNode) ask(what any) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = append(n.asked, what)
+	return n.groupErr
+}
+
+func (n *testNode) AddMember(_ context.Context, req server.JoinRequest) (string, error) {
+	return "group-1", n.ask(req)
+}
+func (n *testNode) RemoveMember(_ context.Context, id string) error { return n.ask("remove " + id) }
+func (n *testNode) Transfer(_ context.Context, to string) error     { return n.ask("transfer " + to) }
+func (n *testNode) JoinGroup(_ context.Context, addr string) error  { return n.ask("join " + addr) }
+
+func (n *testNode) Registry(context.Context) (server.Registry, error) {
+	return n.look().registry, n.ask("registry")
+}
+
+func (n *testNode) Where(list string) (string, *bool) { return "n1", n.look().alive }
+
+func (n *testNode) Ready() error {
+	if err := n.look().readyErr; err != nil {
+		return err
+	}
+	return nil
+}
+
+func (n *testNode) Hash() fsm.Hash { return n.replica.Hash() }
+
+func (n *testNode) happen(kind, node string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.log = append(n.log, server.Event{Seq: uint64(len(n.log) + 1), Type: kind, Node: node, Term: 2, Time: time.UnixMilli(n.now)})
+	close(n.events)
+	n.events = make(chan struct{})
+}
+
+func (n *testNode) LastEvent() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return uint64(len(n.log))
+}
+
+func (n *testNode) Events(ctx context.Context, since uint64) ([]server.Event, error) {
+	for {
+		n.mu.Lock()
+		log, next := n.log, n.events
+		n.mu.Unlock()
+		if uint64(len(log)) > since {
+			return log[since:], nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
