@@ -190,3 +190,18 @@ func (n *testNode) Events(ctx context.Context, since uint64) ([]server.Event, er
 		}
 	}
 }
+
+// slowNode takes its time over a write, and gives up when the caller is gone.
+type slowNode struct {
+	*testNode
+	hold time.Duration
+}
+
+func (n *slowNode) Write(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error) {
+	select {
+	case <-time.After(n.hold):
+		return n.testNode.Write(ctx, cmd, opt)
+	case <-ctx.Done():
+		return fsm.Result{}, ctx.Err()
+	}
+}
