@@ -1,0 +1,195 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"todod/fsm/todo"
+	"todod/httpapi/api"
+)
+
+// The hand-made JSON is what encoding/json makes of the same entries.
+func TestEncodingEqualsTheLibrarys(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringN(0, 20, -1), rapid.Custom(func(t *rapid.T) string {
+			return string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
+		}), rapid.StringOf(rapid.SampledFrom([]rune("<>&\"\\\b\f\n\r\t\x00\x1f\x7f\u2028\u2029\ufffd é漢😀"))))
+		list, next := text.Draw(t, "list"), text.Draw(t, "next")
+		entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) todo.Entry {
+			return todo.Entry{ID: rapid.Uint64().Draw(t, "id"), Title: text.Draw(t, "title"), Date: text.Draw(t, "date"), Done: rapid.Bool().Draw(t, "done"),
+				Rev: rapid.Uint64().Draw(t, "rev"), Created: rapid.Int64Range(0, 253402300799999).Draw(t, "created"), Updated: rapid.Int64Range(0, 253402300799999).Draw(t, "updated")}
+		}), 0, 4).Draw(t, "entries")
+		page := api.Entries{List: list, Rev: 7, Entries: []api.Entry{}, Next: next}
+		for i := range entries {
+			page.Entries = append(page.Entries, wireEntry(list, &entries[i]))
+		}
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(page); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(appendEntries(nil, list, 7, entries, next)) + "\n"; got != want.String() {
+			t.Fatalf("got\n%s, want\n%s", got, want.String())
+		}
+	})
+}
+
+// FuzzBody reads bodies of all shapes. What is taken must be JSON in valid UTF-8 and mean to
+// encoding/json what it means here; and nothing panics.
+func FuzzBody(f *testing.F) {
+	for _, body := range []string{`{"title":"a","date":"2018-12-19","done":true}`, `{"title":"\ud83d\ude00\u0000\n","done":null,"date":null}`,
+		`{"commands":[{"op":"patch","list":"bob","id":1,"title":"a","if_match":"\"7.1\""}]}`, `{"id":"n1","http":"a:1","raft":"b:1","folder":"f","group":"g"}`,
+		`{"addr":"a:1"}`, `{"to":""}`, `{"title":"\ud800"}`, "{\"title\":\"\xff\"}", `{"title":"a","title":"b"}`, ` { "title" : "a" } `, `{}`, `[]`, `{"title":"a"}x`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		same(t, body, scanNewEntry)
+		same(t, body, scanBatch)
+		same(t, body, scanJoin)
+		same(t, body, scanJoinAddr)
+		same(t, body, scanTransfer)
+		s := scanner{data: body}
+		var patch todo.Fields
+		if scanPatch(&s, &patch) == nil && s.end() == nil && !json.Valid(body) {
+			t.Fatalf("took %q for a patch", body)
+		}
+	})
+}
+
+// same compares what a scan makes of a body with what encoding/json does.
+func same[T any](t *testing.T, body []byte, scan func(*scanner, *T) error) {
+	t.Helper()
+	s := scanner{data: body}
+	var got, want T
+	err := scan(&s, &got)
+	if err == nil {
+		err = s.end()
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err != nil {
+		inv, ok := err.(*todo.Invalid)
+		if !ok || inv.Field == "" || inv.Reason == "" || strings.ContainsAny(inv.Error(), "\n\x00") {
+			t.Fatalf("refused %q with %q", body, err)
+		}
+		return
+	}
+	if !json.Valid(body) || !utf8.Valid(body) {
+		t.Fatalf("took %q", body)
+	}
+	if err := dec.Decode(&want); err != nil {
+		t.Fatalf("took %q, encoding/json says %v", body, err)
+	}
+	if !reflect.DeepEqual(normal(t, got), normal(t, want)) {
+		t.Fatalf("%q is %+v, want %+v", body, got, want)
+	}
+}
+
+// normal tells no nil slice from an empty one.
+func normal(t *testing.T, v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(b), `"commands":null`, `"commands":[]`)
+}
+
+// What a strict reader must take, this one takes: whatever encoding/json writes.
+func TestWhatTheLibraryWritesIsRead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := api.NewEntry{Title: rapid.String().Draw(t, "title"), Date: rapid.String().Draw(t, "date"), Done: rapid.Bool().Draw(t, "done")}
+		body, err := json.MarshalIndent(e, "\r\n", "\t ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, got := scanner{data: body}, api.NewEntry{}
+		if err := scanNewEntry(&s, &got); err != nil || got != e || s.end() != nil {
+			t.Fatalf("%s: %+v, %v", body, got, err)
+		}
+	})
+}
+
+// FuzzQuery asks for entries and lists with any query: the answer is one of those named, and
+// what is a plain query to net/url is the same query here.
+func FuzzQuery(f *testing.F) {
+	good := cursor{epoch: testEpoch, query: hashQuery("entries", "bob", "", "", "", ""), id: 1}.String()
+	for _, q := range []string{"", "date=2018-12-19&done=true", "from=2018-12-19&to=2018-12-20&limit=1", "cursor=" + good, "limit=1&cursor=" + good,
+		"limit=0", "limit=1&limit=1", "a=b", "%zz", "cursor=%00", "consistency=stale", "prefix=a%2Fb", "list=bob&date=2018-12-19&title=x", "&&=&", "done=true;limit=2"} {
+		f.Add(q)
+	}
+	node := newTestNode(f)
+	s := New(Config{Node: node})
+	for _, date := range []string{"", "2018-12-19", "2018-12-20"} {
+		r := httptest.NewRequest("POST", "/v1/lists/bob/entries", strings.NewReader(`{"title":"a","date":"`+date+`"}`))
+		r.Header.Set("Content-Type", "application/json")
+		s.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		for _, path := range []string{"/v1/lists/bob/entries", "/v1/lists", "/entries"} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.URL.RawQuery = raw
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if !slices.Contains([]int{200, 400, 410}, w.Code) {
+				t.Fatalf("%s?%q: %d %s", path, raw, w.Code, w.Body)
+			}
+			if w.Code == 200 && path != "/entries" && !json.Valid(w.Body.Bytes()) {
+				t.Fatalf("%s?%q: %s", path, raw, w.Body)
+			}
+		}
+		q := query{known: entryParams}
+		if values, err := url.ParseQuery(raw); q.add(raw, true) == nil && err == nil {
+			for _, name := range entryParams {
+				got, given := q.get(name)
+				if got != values.Get(name) || given != values.Has(name) {
+					t.Fatalf("%q: %s is %q, want %q", raw, name, got, values.Get(name))
+				}
+			}
+		}
+		if c, err := parseCursor(raw, 0); err == nil && c.String() != raw && len(raw) == len(c.String()) {
+			t.Fatalf("%q has another spelling, %q", raw, c)
+		}
+	})
+}
+
+// FuzzConditional reads conditions: what is taken is made of tags in quotes, none of them
+// AnyTag by accident, and our own tags come back as themselves.
+func FuzzConditional(f *testing.F) {
+	for _, h := range []string{"*", `"7.1"`, `W/"7.1"`, `"a","b"`, `"0.0"`, "", ",", `"`, `"7.1" , *`, `"7.1""7.2"`} {
+		f.Add(h, uint64(7), uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, value string, epoch, rev uint64) {
+		c, err := conditions(http.Header{"If-Match": {value}, "If-None-Match": {value}})
+		if (err == nil) != (c.Match != nil && c.NoneMatch != nil) {
+			t.Fatalf("%q: %+v, %v", value, c, err)
+		}
+		for _, tags := range [][]todo.Tag{c.Match, c.NoneMatch} {
+			if len(tags) > todo.MaxTags || slices.Contains(tags, todo.AnyTag) != (err == nil && trim(value) == "*") {
+				t.Fatalf("%q: %v", value, tags)
+			}
+		}
+		if err == nil && strings.Count(value, `"`) != 2*len(c.Match) && trim(value) != "*" {
+			t.Fatalf("%q: %v", value, c.Match)
+		}
+		own := string(appendTag(nil, epoch, rev))
+		tags, err := parseTags("If-Match", own, false)
+		if want := (todo.Tag{Epoch: epoch, Rev: rev}); err != nil || tags[0] != want && epoch != 0 {
+			t.Fatalf("%s: %v, %v", own, tags, err)
+		}
+		if weak, err := parseTags("If-None-Match", fmt.Sprintf("W/%s", own), true); err != nil || weak[0] != tags[0] {
+			t.Fatalf("W/%s: %v, %v", own, weak, err)
+		}
+	})
+}
