@@ -211,8 +211,12 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	w := newWorld(t)
 	s := w.stream("")
 	next(t, s)
-	w.srv.stop()
-	for s.Scan() { // no timeout: the end must come
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := w.http.Shutdown(ctx); err != nil {
+		t.Errorf("shut down: %v", err)
+	}
+	for s.Scan() {
 	}
 	if err := s.Err(); err != nil {
 		t.Errorf("ended with %v", err)
@@ -224,6 +228,7 @@ func TestStreamsAreLimited(t *testing.T) {
 	w.srv.streams.Store(maxStreams)
 	w.do("GET", "/v1/cluster/events", "").problem(api.CodeOverloaded, "")
 	w.srv.streams.Store(maxStreams - 1)
+	w.do("HEAD", "/v1/cluster/events", "").want(200, "").has("Content-Type", "text/event-stream")
 	next(t, w.stream(""))
 }
 

@@ -31,8 +31,11 @@ func (c cursor) String() string {
 
 var errCursor = &todo.Invalid{Field: "cursor", Reason: "must be one that this query returned as next"}
 
-// parseCursor reads the cursor of a query, given the query's hash; "" is the zero one. Whether
-// its epoch is over is for the caller to see.
+// stale reports whether a cursor that a client sent is of another epoch than this. Epochs of
+// cursors are never 0, which stands for the first page.
+func (c cursor) stale(epoch uint64) bool { return c.epoch != 0 && c.epoch != epoch }
+
+// parseCursor reads the cursor of a query, given the query's hash.
 func parseCursor(text string, query uint64) (c cursor, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) == 0 || b[0] != cursorVersion || len(b) > 1+10+8+10+todo.MaxListName {
@@ -40,7 +43,7 @@ func parseCursor(text string, query uint64) (c cursor, err error) {
 	}
 	b = b[1:]
 	var n int
-	if c.epoch, n = binary.Uvarint(b); n <= 0 || len(b) < n+8 {
+	if c.epoch, n = binary.Uvarint(b); n <= 0 || c.epoch == 0 || len(b) < n+8 {
 		return c, errCursor
 	}
 	c.query = binary.BigEndian.Uint64(b[n:])

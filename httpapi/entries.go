@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -139,35 +140,44 @@ func getEntries(req *request) error {
 	}
 	text, paged := req.query.get("cursor")
 	hash := hashQuery("entries", list, q.Date, q.From, q.To, flagText(q.Done))
-	var at cursor
+	at := cursor{query: hash}
 	if paged {
 		if at, err = parseCursor(text, hash); err != nil {
 			return err
 		}
 		q.After = fsm.Position{Date: at.text, ID: at.id}
 	}
-	r, err := req.read(server.Linearizable)
-	if err != nil {
+	buf := req.s.buffer()
+	defer req.s.release(buf)
+	if ok, err := req.readPage(buf, list, q, at); !ok {
 		return err
 	}
+	return req.send(http.StatusOK, applicationJSON, buf.Bytes())
+}
+
+// readPage puts a page of entries into buf; false if the answer is an error or 304. The view
+// is closed before anything is sent, so that a slow client does not keep it open.
+func (req *request) readPage(buf *bytes.Buffer, list string, q fsm.Query, at cursor) (bool, error) {
+	r, err := req.read(server.Linearizable)
+	if err != nil {
+		return false, err
+	}
 	defer r.Close()
-	if paged && at.epoch != r.Epoch() {
-		return errEpoch
+	if at.stale(r.Epoch()) {
+		return false, errEpoch
 	}
 	l, exists := r.List(list)
 	if ok, err := req.fresh(exists, r.Epoch(), l.Rev); !ok {
-		return err
+		return false, err
 	}
 	page, more := r.Entries(list, q)
 	next := ""
 	if more {
 		last := &page[len(page)-1]
-		next = cursor{epoch: r.Epoch(), query: hash, id: last.ID, text: last.Date}.String()
+		next = cursor{epoch: r.Epoch(), query: at.query, id: last.ID, text: last.Date}.String()
 	}
-	buf := req.s.buffer()
-	defer req.s.release(buf)
 	buf.Write(append(appendEntries(buf.AvailableBuffer(), list, l.Rev, page, next), '\n'))
-	return req.send(http.StatusOK, applicationJSON, buf.Bytes())
+	return true, nil
 }
 
 var errEpoch = fail(api.CodeGone, "the cursor is from before a restore: begin at the first page again")

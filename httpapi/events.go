@@ -37,6 +37,10 @@ func clusterEvents(req *request) error {
 	h["Content-Type"] = eventStream
 	h["Cache-Control"] = noCache
 	h["X-Content-Type-Options"] = noSniff
+	if req.r.Method == http.MethodHead {
+		req.w.WriteHeader(http.StatusOK)
+		return nil
+	}
 	b := []byte("retry: 1000\n\n")
 	for {
 		_ = ctl.SetWriteDeadline(time.Now().Add(writeTimeout))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,5 +159,29 @@ func TestTheCallerMayAskForLessTime(t *testing.T) {
 		if left := w.node.look().left; left > want || left < want-5*time.Second {
 			t.Errorf("Prefer: %s left %s, want %s", prefer, left, want)
 		}
+	}
+}
+
+// Many clients at once get each their own answer, and together all entries.
+func TestManyClients(t *testing.T) {
+	w := newWorld(t)
+	const clients, each = 8, 40
+	var all sync.WaitGroup
+	for c := range clients {
+		all.Go(func() {
+			for i := range each {
+				title := fmt.Sprintf("%d.%d %s", c, i, strings.Repeat("x", 40*c))
+				a := w.do("POST", "/v1/lists/bob/entries", `{"title":"`+title+`"}`)
+				b := w.do("GET", a.header.Get("Location"), "", "Todod-Min-Index: "+a.header.Get("Todod-Index"))
+				page := w.do("GET", fmt.Sprintf("/v1/lists/bob/entries?limit=%d", c+1), "")
+				if a.status != 201 || a.body != b.body || !strings.Contains(a.body, `"`+title+`"`) || page.status != 200 {
+					t.Errorf("%s: %d %q, %d %q, %d", title, a.status, a.body, b.status, b.body, page.status)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := w.entries(); n != clients*each {
+		t.Errorf("%d entries, want %d", n, clients*each)
 	}
 }

@@ -19,6 +19,7 @@ type world struct {
 	t    testing.TB
 	node *testNode
 	srv  *Server
+	http *http.Server
 	addr string
 	logs *logBuffer
 }
@@ -54,15 +55,18 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 		t.Fatal(err)
 	}
 	w.addr = l.Addr().String()
-	hs := w.srv.HTTPServer()
+	w.http = w.srv.HTTPServer()
+	if cfg.Heartbeat != 0 { // a test of streams: they must outlive this
+		w.http.WriteTimeout = 10 * cfg.Heartbeat
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = hs.Serve(l)
+		_ = w.http.Serve(l)
 	}()
 	t.Cleanup(func() {
 		w.srv.stop()
-		_ = hs.Close()
+		_ = w.http.Close()
 		<-done
 	})
 	return w

@@ -24,19 +24,27 @@ func getLists(req *request) error {
 	}
 	text, paged := req.query.get("cursor")
 	hash := hashQuery("lists", prefix)
-	var at cursor
+	at := cursor{query: hash}
 	if paged {
 		if at, err = parseCursor(text, hash); err != nil {
 			return err
 		}
 	}
-	r, err := req.read(server.Linearizable)
+	page, err := req.readLists(prefix, limit, at)
 	if err != nil {
 		return err
 	}
+	return req.sendJSON(http.StatusOK, applicationJSON, page)
+}
+
+func (req *request) readLists(prefix string, limit int, at cursor) (api.Lists, error) {
+	r, err := req.read(server.Linearizable)
+	if err != nil {
+		return api.Lists{}, err
+	}
 	defer r.Close()
-	if paged && at.epoch != r.Epoch() {
-		return errEpoch
+	if at.stale(r.Epoch()) {
+		return api.Lists{}, errEpoch
 	}
 	lists, more := r.Lists(prefix, at.text, limit)
 	page := api.Lists{Lists: make([]api.List, len(lists))}
@@ -44,9 +52,9 @@ func getLists(req *request) error {
 		page.Lists[i] = wireList(&lists[i])
 	}
 	if more {
-		page.Next = cursor{epoch: r.Epoch(), query: hash, text: lists[limit-1].Name}.String()
+		page.Next = cursor{epoch: r.Epoch(), query: at.query, text: lists[limit-1].Name}.String()
 	}
-	return req.sendJSON(http.StatusOK, applicationJSON, page)
+	return page, nil
 }
 
 // prefix is the beginning of the names asked for, in NFC as names are. It may end in a space.

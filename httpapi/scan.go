@@ -21,8 +21,8 @@ type scanner struct {
 	in   string // where the object being read is: "commands[3].", or "" for the body
 }
 
-// maxFields bounds the fields of one object; no shape has as many.
-const maxFields = 16
+// maxFields is more than the fields of any shape.
+const maxFields = 32
 
 // object reads an object, calling field for each name; field reads the value. The name is
 // valid during the call.
