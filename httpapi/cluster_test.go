@@ -125,7 +125,7 @@ func TestMetrics(t *testing.T) {
 // stream follows cluster events and returns their lines.
 func (w *world) stream(lastID string) *bufio.Scanner {
 	w.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // a stream that hangs fails
 	w.t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+w.addr+"/v1/cluster/events", nil)
 	if err != nil {

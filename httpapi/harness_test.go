@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"todod/httpapi/api"
 )
@@ -107,7 +109,9 @@ func (w *world) do(method, path, body string, header ...string) *answer {
 		}
 		req.Header.Add(name, value)
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // an answer that hangs fails
+	defer cancel()
+	resp, err := http.DefaultTransport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", method, path, err)
 	}

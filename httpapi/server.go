@@ -96,7 +96,6 @@ func (s *Server) HTTPServer() *http.Server {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a path we do not have
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	hs.RegisterOnShutdown(s.stop)
 	return hs
 }
 
