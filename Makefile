@@ -1,0 +1,66 @@
+# The menu: `make` prints it. `make check` is exactly what CI runs.
+
+# Tools are pinned here and fetched by go, so that a machine with Go and make needs nothing else.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+HTTP     ?= $(or $(TODOD_HTTP),127.0.0.1:5454)
+FUZZTIME ?= 3s
+# What the tests print is worth reading only where one fails.
+GOTEST   = go test -timeout 14m
+
+.PHONY: help run demo test race fuzz lint bench check build clean
+.DEFAULT_GOAL := help
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '%-14s %s\n' "$$name" "$$does"; done
+
+run: build ## build, start one node in ./data and print lines to try
+	@echo
+	@echo "One node, until Ctrl-C. In another terminal:"
+	@echo "  curl -d '' 'http://$(HTTP)/add_entry?list=bob&date=2018-12-19&title=Dentist'"
+	@echo "  curl 'http://$(HTTP)/entries?list=bob&date=2018-12-19'"
+	@echo "  bin/todo add bob Groceries --date 2018-12-20 --server $(HTTP)"
+	@echo "  bin/todo ls bob --server $(HTTP)"
+	@echo "  bin/todod status --server $(HTTP)"
+	@echo
+	@exec bin/todod serve
+
+demo: build ## kill the leader of three real nodes and count what is left
+	@bin/todod demo
+
+test: ## all tests, real processes among them
+	$(GOTEST) ./...
+
+# The race detector needs a C compiler. Under CI a missing one is a failure, elsewhere a line.
+race: ## all tests under the race detector, the long loops trimmed
+	@if command -v "$$(go env CC)" >/dev/null; then \
+		set -x; CGO_ENABLED=1 $(GOTEST) -race -short ./...; \
+	else \
+		echo "race: left out, for there is no C compiler ($$(go env CC))"; [ "$(CI)" != true ]; \
+	fi
+
+fuzz: ## each fuzz target for FUZZTIME (3s)
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "fuzz $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+lint: ## vet, staticcheck, a tidy go.mod and the rules of the house
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go mod tidy -diff
+	go test ./deploy/lint
+
+bench: ## all benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+check: lint test race fuzz ## what CI runs: lint, test, race, fuzz
+
+build: ## bin/todod and bin/todo, static
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+clean: ## take away bin and the test cache; ./data stays
+	rm -rf bin
+	go clean -testcache
