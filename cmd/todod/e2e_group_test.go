@@ -23,14 +23,21 @@ type group struct {
 }
 
 // newGroup starts size nodes, the first of which founds the group that the others join by flag.
-func newGroup(t *testing.T, size int, args ...string) *group {
+func newGroup(t *testing.T, size int) *group {
+	t.Helper()
+	return startGroup(t, size, func(*node) {})
+}
+
+// startGroup is newGroup with something to do to each node before it is started.
+func startGroup(t *testing.T, size int, prepare func(*node)) *group {
 	t.Helper()
 	g := &group{t: t}
 	for i := range size {
-		n := newNode(t, fmt.Sprintf("n%d", i+1), args...)
+		n := newNode(t, fmt.Sprintf("n%d", i+1))
 		if i > 0 {
-			n.args = append([]string{"--join", g.nodes[0].http}, args...)
+			n.args = []string{"--join", g.nodes[0].http}
 		}
+		prepare(n)
 		g.nodes = append(g.nodes, n)
 		n.start()
 	}

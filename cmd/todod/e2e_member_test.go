@@ -169,7 +169,6 @@ func TestE2EWipedFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	rest := g.others(wiped)
-	args := wiped.args
 	wiped.args = []string{"--join", rest[0].http + "," + rest[1].http}
 	wiped.start()
 	wiped.wantExit(73)
@@ -182,8 +181,7 @@ func TestE2EWipedFolder(t *testing.T) {
 
 	// As another node it is welcome, once the old one is taken out.
 	wantCommand(t, 0, "remove", wiped.id, "--server", rest[0].http)
-	wiped.id, wiped.args = "n4", args
-	wiped.args = []string{"--join", rest[0].http + "," + rest[1].http}
+	wiped.id = "n4"
 	wiped.start()
 	g.waitReady(wiped)
 	g.waitVoters(3)

@@ -97,10 +97,10 @@ type node struct {
 	data       string // --data; the files lie in data/id
 	http, raft string
 	args       []string // further flags
-	env        []string
 
 	logFile string
-	proc    *process // the one that runs, or ran last
+	proc    *process     // the one that runs, or ran last
+	pid     atomic.Int64 // of proc
 }
 
 // process is one run of a program.
@@ -151,11 +151,11 @@ func (n *node) start() {
 	defer log.Close() // the process has its own
 	cmd := exec.Command(todod(n.t), n.flags()...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), n.env...)
 	n.proc, err = startProcess(cmd)
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	n.pid.Store(int64(cmd.Process.Pid))
 }
 
 func startProcess(cmd *exec.Cmd) (*process, error) {
