@@ -1,0 +1,247 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// simNet is a network in memory for tests in virtual time. A cut link behaves as a real one does:
+// what is sent waits, and nobody is told.
+type simNet struct {
+	mu        sync.Mutex
+	changed   *sync.Cond
+	listeners map[string]*simListener
+	cut       map[[2]string]bool // from, to: one direction
+	conns     map[*simConn]bool
+}
+
+func newSimNet() *simNet {
+	n := &simNet{listeners: map[string]*simListener{}, cut: map[[2]string]bool{}, conns: map[*simConn]bool{}}
+	n.changed = sync.NewCond(&n.mu)
+	return n
+}
+
+type simListener struct {
+	net    *simNet
+	addr   string
+	queue  []*simConn
+	closed bool
+}
+
+func (n *simNet) listen(addr string) *simListener {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := &simListener{net: n, addr: addr}
+	n.listeners[addr] = l
+	return l
+}
+
+func (l *simListener) Accept() (net.Conn, error) {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	for len(l.queue) == 0 && !l.closed {
+		l.net.changed.Wait()
+	}
+	if l.closed {
+		return nil, net.ErrClosed
+	}
+	c := l.queue[0]
+	l.queue = l.queue[1:]
+	return c, nil
+}
+
+func (l *simListener) Close() error {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	l.closed = true
+	if l.net.listeners[l.addr] == l {
+		delete(l.net.listeners, l.addr)
+	}
+	l.net.changed.Broadcast()
+	return nil
+}
+
+func (l *simListener) Addr() net.Addr { return simAddr(l.addr) }
+
+type simAddr string
+
+func (simAddr) Network() string  { return "sim" }
+func (a simAddr) String() string { return string(a) }
+
+// dial connects from one address to another; nobody listening refuses, a cut link is silent.
+func (n *simNet) dial(ctx context.Context, from, to string) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.changed.Broadcast()
+	})
+	defer stop()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for (n.cut[[2]string{from, to}] || n.cut[[2]string{to, from}]) && ctx.Err() == nil {
+		n.changed.Wait()
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	l := n.listeners[to]
+	if l == nil {
+		return nil, &net.OpError{Op: "dial", Net: "sim", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
+	a, b := &simConn{net: n, local: from, remote: to}, &simConn{net: n, local: to, remote: from}
+	a.peer, b.peer = b, a
+	n.conns[a], n.conns[b] = true, true
+	l.queue = append(l.queue, b)
+	n.changed.Broadcast()
+	return a, nil
+}
+
+// cutOff cuts every link of an address, in both directions.
+func (n *simNet) cutOff(addr string, others []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, o := range others {
+		n.cut[[2]string{addr, o}], n.cut[[2]string{o, addr}] = true, true
+	}
+}
+
+func (n *simNet) heal() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.cut)
+	n.changed.Broadcast()
+}
+
+// kill ends all that an address has open, as the end of its process would.
+func (n *simNet) kill(addr string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if l := n.listeners[addr]; l != nil {
+		l.closed = true
+		delete(n.listeners, addr)
+	}
+	for c := range n.conns {
+		if c.local == addr {
+			c.closed = true
+			delete(n.conns, c)
+		}
+	}
+	n.changed.Broadcast()
+}
+
+// simConn is one end of a connection; what it may read is in buf.
+type simConn struct {
+	net           *simNet
+	peer          *simConn
+	local, remote string
+
+	// guarded by net.mu
+	buf           []byte
+	closed        bool
+	readBy, wrBy  time.Time
+	readT, writeT *time.Timer
+}
+
+func (c *simConn) Read(b []byte) (int, error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	for {
+		link := !c.net.cut[[2]string{c.remote, c.local}]
+		switch {
+		case c.closed:
+			return 0, net.ErrClosed
+		case past(c.readBy):
+			return 0, os.ErrDeadlineExceeded
+		case link && len(c.buf) > 0:
+			n := copy(b, c.buf)
+			c.buf = c.buf[n:]
+			c.net.changed.Broadcast()
+			return n, nil
+		case link && c.peer.closed:
+			return 0, io.EOF
+		}
+		c.net.changed.Wait()
+	}
+}
+
+// simBuffer is how much a connection takes before a writer must wait.
+const simBuffer = 1 << 20
+
+func (c *simConn) Write(b []byte) (int, error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	for len(c.peer.buf) > simBuffer && !c.closed && !c.peer.closed && !past(c.wrBy) {
+		c.net.changed.Wait()
+	}
+	switch {
+	case c.closed:
+		return 0, net.ErrClosed
+	case past(c.wrBy):
+		return 0, os.ErrDeadlineExceeded
+	case c.peer.closed && !c.net.cut[[2]string{c.local, c.remote}]:
+		return 0, syscall.EPIPE
+	}
+	c.peer.buf = append(c.peer.buf, b...)
+	c.net.changed.Broadcast()
+	return len(b), nil
+}
+
+func past(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
+
+func (c *simConn) Close() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return errors.New("closed twice")
+	}
+	c.closed = true
+	delete(c.net.conns, c)
+	for _, t := range []*time.Timer{c.readT, c.writeT} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	c.net.changed.Broadcast()
+	return nil
+}
+
+func (c *simConn) LocalAddr() net.Addr  { return simAddr(c.local) }
+func (c *simConn) RemoteAddr() net.Addr { return simAddr(c.remote) }
+
+func (c *simConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *simConn) SetReadDeadline(t time.Time) error {
+	c.setDeadline(&c.readBy, &c.readT, t)
+	return nil
+}
+
+func (c *simConn) SetWriteDeadline(t time.Time) error {
+	c.setDeadline(&c.wrBy, &c.writeT, t)
+	return nil
+}
+
+func (c *simConn) setDeadline(at *time.Time, timer **time.Timer, t time.Time) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	*at = t
+	if *timer != nil {
+		(*timer).Stop()
+		*timer = nil
+	}
+	if !t.IsZero() && !c.closed {
+		*timer = time.AfterFunc(time.Until(t), func() {
+			c.net.mu.Lock()
+			defer c.net.mu.Unlock()
+			c.net.changed.Broadcast()
+		})
+	}
+	c.net.changed.Broadcast()
+}
