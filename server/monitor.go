@@ -273,17 +273,21 @@ func (m *monitor) alive(id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := m.peers[id]
-	return p != nil && p.boot != "" && !p.down && time.Since(p.heard) < downAfter
+	return p != nil && p.alive()
 }
 
-// applied is how far a member said it was.
+// alive is called with monitor.mu held.
+func (p *watched) alive() bool { return p.boot != "" && !p.down && time.Since(p.heard) < downAfter }
+
+// applied is how far another member said it was; not ok if it gave no sign of life lately.
 func (m *monitor) applied(id string) (index uint64, ok bool) {
-	if !m.alive(id) {
-		return 0, false
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.peers[id].last.Applied, true
+	p := m.peers[id]
+	if p == nil || !p.alive() {
+		return 0, false
+	}
+	return p.last.Applied, true
 }
 
 // measure compares this node's clock with the voters'.

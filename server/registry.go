@@ -12,7 +12,7 @@ import (
 // leader begins with an empty one. A process keeps no list: it puts the commands of its list in
 // order and hands them to the proposer. So it may die at any time.
 type registry struct {
-	hand   func(*pending) // hands a command on: the proposer's submit
+	hand   func(*pending) // hands a command on: the proposer's submit; guarded by mu
 	expiry time.Duration
 	most   int // live processes
 	log    *slog.Logger
@@ -136,7 +136,10 @@ func (r *registry) handle(p *process, c *pending) {
 			r.again(p, c)
 		}
 	}()
-	r.hand(c)
+	r.mu.Lock()
+	hand := r.hand
+	r.mu.Unlock()
+	hand(c)
 	handed = true
 }
 
