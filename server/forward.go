@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,6 +106,10 @@ func (f *forwarder) take() (leadership, []*pending) {
 
 // send makes one call with a batch and tells each command's outcome.
 func (f *forwarder) send(to leadership, batch []*pending) {
+	batch = slices.DeleteFunc(batch, func(c *pending) bool { return !c.claim() })
+	if len(batch) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(f.e.ctx, f.e.node.cfg.RequestTimeout)
 	defer cancel()
 	f.e.node.metrics.forwarded(len(batch))

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -19,7 +20,13 @@ type pending struct {
 	expires time.Time // not proposed after this
 	retried bool      // its list process died once before it was handed on
 	done    func(fsm.Result, error)
+	settled atomic.Bool // it is on its way to the log, or its caller has given it up
 }
+
+// claim settles whether the command goes on its way: true for the first who asks. Whoever sends it
+// claims it, and so does a caller that can wait no longer: it then knows that
+// the command was never sent.
+func (p *pending) claim() bool { return p.settled.CompareAndSwap(false, true) }
 
 func (p *pending) fail(err error) { p.done(fsm.Result{}, err) }
 
@@ -144,6 +151,8 @@ func (p *proposer) propose(batch []*pending) {
 	live := batch[:0]
 	for _, c := range batch {
 		switch {
+		case !c.claim():
+			// its caller has gone
 		case !c.expires.IsZero() && now.After(c.expires):
 			c.fail(failure(KindTimeout, NotApplied, "the deadline passed before the command was proposed"))
 		case stampErr != nil && c.cmd.Type == fsm.TypeTodo:

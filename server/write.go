@@ -110,7 +110,9 @@ func (w *write) try(ctx context.Context) (res fsm.Result, err error) {
 			return res, failed
 		}
 		w.n.metrics.retried()
-		w.e.awaitChange(ctx, to)
+		if changed := w.e.awaitChange(ctx, to); !changed && failed.Kind == KindClock {
+			return res, failed // nobody else could lead
+		}
 	}
 }
 
@@ -140,6 +142,9 @@ func (l leadership) send(ctx context.Context, w *write) (fsm.Result, error) {
 	case a := <-ch:
 		return a.res, a.err
 	case <-ctx.Done():
+		if c.claim() {
+			return fsm.Result{}, failure(KindTimeout, NotApplied, "the write could not be begun in time: try again")
+		}
 		return fsm.Result{}, failure(KindTimeout, UnknownOutcome, "the write was not finished in time")
 	}
 }
@@ -166,19 +171,20 @@ func (e *engine) awaitLeader(ctx context.Context) (leadership, error) {
 	}
 }
 
-// awaitChange gives a group whose leader just failed a moment to say who comes next.
-func (e *engine) awaitChange(ctx context.Context, failed leadership) {
+// awaitChange gives a group whose leader just failed a moment to say who comes next, and reports
+// whether somebody did.
+func (e *engine) awaitChange(ctx context.Context, failed leadership) bool {
 	ctx, cancel := context.WithTimeout(ctx, electionTimeout)
 	defer cancel()
 	for {
 		change := e.change()
 		if l, ok := e.leader(); ok && l != failed {
-			return
+			return true
 		}
 		select {
 		case <-change:
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
 }
