@@ -82,6 +82,9 @@ func TestNumbers(t *testing.T) {
 	if kept := len(n.r.sessions[ses].results); kept != 1 {
 		t.Errorf("%d results are kept after a crash", kept)
 	}
+	if late := n.do(numbered(addCommand("bob", "three"), ses, 3, 2))[0]; late.Code != NumberClosed {
+		t.Errorf("after a crash a late number came to %+v", late)
+	}
 	n.sound()
 }
 
