@@ -334,3 +334,22 @@ func TestTwoSnapshots(t *testing.T) {
 	}
 	n.sound()
 }
+
+// Raft does not hand over again what the file holds; should it, nothing happens twice.
+func TestReplayedEntriesAreSkipped(t *testing.T) {
+	n := newNode(t)
+	history(n, 0, 40)
+	n.do(addCommand("bob", "one"))
+	before := n.r.Hash()
+	n.sound()
+	n.crash()
+	for i, res := range n.r.ApplyBatch(n.log) {
+		if results, ok := res.([]Result); !ok || len(results) != 0 {
+			t.Fatalf("entry %d came to %v again", i, res)
+		}
+	}
+	if n.r.Hash() != before {
+		t.Error("the state changed")
+	}
+	n.sound()
+}

@@ -118,7 +118,7 @@ var (
 	genOp = rapid.Custom(func(t *rapid.T) todo.Op {
 		op := todo.Op{
 			Kind: rapid.SampledFrom([]todo.Kind{1, 1, 1, 1, 1, 2, 3, 3, 4, 4, 5}).Draw(t, "kind"),
-			List: genList.Draw(t, "list"), ID: rapid.Uint64Range(1, 8).Draw(t, "id"),
+			List: genList.Draw(t, "list"), ID: rapid.Uint64Range(1, 6).Draw(t, "id"),
 			Fields: todo.Fields{Set: todo.FieldSet(rapid.IntRange(0, 7).Draw(t, "set")), Title: genTitle.Draw(t, "title"),
 				Date: genDate.Draw(t, "date"), Done: rapid.Bool().Draw(t, "done")},
 		}
@@ -131,6 +131,17 @@ var (
 		return op
 	})
 )
+
+// genOps makes a batch, whose operations often meet the same entry.
+var genOps = rapid.Custom(func(t *rapid.T) []todo.Op {
+	ops := rapid.SliceOfN(genOp, 1, 5).Draw(t, "ops")
+	for i := 1; i < len(ops); i++ {
+		if rapid.Bool().Draw(t, "same") {
+			ops[i].List, ops[i].ID = ops[i-1].List, ops[i-1].ID
+		}
+	}
+	return ops
+})
 
 // Two nodes run the same commands. One gets each in a log entry of its own and never flushes;
 // the other gets them packed, flushes, crashes, takes snapshots and receives replicas. Both
@@ -156,7 +167,7 @@ func TestModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"command": func(t *rapid.T) {
-				cmd := todo.Command{Ops: rapid.SliceOfN(genOp, 1, 4).Draw(t, "ops")}
+				cmd := todo.Command{Ops: genOps.Draw(t, "ops")}
 				c := &Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(&cmd)}
 				waiting = append(waiting, c)
 				res := plain.do(c)[0]
