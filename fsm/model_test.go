@@ -113,7 +113,7 @@ var (
 		if rapid.IntRange(0, 4).Draw(t, "any") == 0 {
 			return todo.AnyTag
 		}
-		return todo.Tag{Epoch: rapid.SampledFrom([]uint64{7, 7, 7, 6}).Draw(t, "epoch"), Rev: rapid.Uint64Range(1, 30).Draw(t, "rev")}
+		return todo.Tag{Epoch: rapid.SampledFrom([]uint64{7, 7, 7, 6}).Draw(t, "epoch"), Rev: rapid.Uint64Range(1, 60).Draw(t, "rev")}
 	})
 	genOp = rapid.Custom(func(t *rapid.T) todo.Op {
 		op := todo.Op{
@@ -166,14 +166,16 @@ func TestModel(t *testing.T) {
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"command": func(t *rapid.T) {
-				cmd := todo.Command{Ops: genOps.Draw(t, "ops")}
-				c := &Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(&cmd)}
-				waiting = append(waiting, c)
-				res := plain.do(c)[0]
-				next, code, at := m.do(&cmd, testTime)
-				if m = next; res.Code != code || res.At != at || res.Rev != m.rev {
-					t.Fatalf("came to %+v, the model says code %d at %d, rev %d", res, code, at, m.rev)
+			"commands": func(t *rapid.T) {
+				for range rapid.IntRange(1, 30).Draw(t, "commands") {
+					cmd := todo.Command{Ops: genOps.Draw(t, "ops")}
+					c := &Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(&cmd)}
+					waiting = append(waiting, c)
+					res := plain.do(c)[0]
+					next, code, at := m.do(&cmd, testTime)
+					if m = next; res.Code != code || res.At != at || res.Rev != m.rev {
+						t.Fatalf("came to %+v, the model says code %d at %d, rev %d", res, code, at, m.rev)
+					}
 				}
 			},
 			"pack":  func(*rapid.T) { pack() },
