@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"crypto/sha256"
+	"errors"
 
 	"todod/fsm/todo"
 )
@@ -90,7 +91,7 @@ func (r *Replica) storeKey(key, print string, res *Result) {
 	body := AppendResult(nil, shorten(res, r.limits.keyBody))
 	row := appendUvarints(newRow(48+len(body)), m.NextKey, uint64(m.Time))
 	s.insert(key, appendBytes(appendBytes(row, print), body))
-	s.insert(numKey(tabOrder, m.NextKey), append(newRow(len(key)), key...))
+	s.insert(numKey(tabOrder, m.NextKey), append(appendUvarints(newRow(8+len(key)), uint64(m.Time)), key...))
 	m.NextKey++
 	m.Keys++
 	m.KeyBytes += uint64(len(body))
@@ -138,6 +139,12 @@ func (r *Replica) replay(row *keyRow, print string, cmd *todo.Command) Result {
 	return res
 }
 
+// oldestKey spares looking for the oldest key with each new one, while it is young.
+type oldestKey struct {
+	seq  uint64
+	time int64
+}
+
 // makeRoom lets at most two of the oldest keys go: those past their life and, when the
 // table is full, those past the least a key is promised. It reports whether there is room.
 func (r *Replica) makeRoom() bool {
@@ -146,15 +153,23 @@ func (r *Replica) makeRoom() bool {
 		if m.Keys == 0 {
 			break
 		}
-		key := string(r.store.rows().get(numKey(tabOrder, m.FirstKey)))
-		if key == "" { // dropped out of order, when its request came again past its life
+		if !r.keysFull() && r.oldest.seq == m.FirstKey && m.Time-r.oldest.time < r.limits.keyLife {
+			break
+		}
+		in := &reader{b: r.store.rows().get(numKey(tabOrder, m.FirstKey))}
+		if in.b == nil { // dropped out of order, when its request came again past its life
 			m.FirstKey++
 			continue
 		}
-		row, _ := r.keyRow(key)
-		age := m.Time - row.time
+		r.oldest = oldestKey{seq: m.FirstKey, time: in.int()}
+		age := m.Time - r.oldest.time
 		if age < r.limits.keyLife && (!r.keysFull() || age < r.limits.keyMinLife) {
 			break
+		}
+		key := string(in.b)
+		row, ok := r.keyRow(key)
+		if !ok {
+			damagedRow(errors.New("the order of keys names none"))
 		}
 		r.dropKey(m.FirstKey, key, &row)
 		m.FirstKey++

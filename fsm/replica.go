@@ -41,6 +41,7 @@ type Replica struct {
 	stage    *todo.Stage // this and what follows: touched with the store's mu held
 	sessions map[uint64]*session
 	moved    []*session // whose rows are to be written at the end of the log entry
+	oldest   oldestKey
 
 	received received // touched by Raft's goroutines, which take turns
 

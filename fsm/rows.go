@@ -22,7 +22,7 @@ const (
 	tabList    = 'l' // name -> list number, counters and the highest id ever used; number 0: deleted
 	tabMember  = 'm' // node ID -> the member
 	tabNode    = 'b' // node ID -> the number of its open session
-	tabOrder   = 'o' // sequence -> hash: keys in the order they came
+	tabOrder   = 'o' // sequence -> time, key of the row: idempotency keys in the order they came
 	tabResult  = 'r' // session number, number -> result
 	tabSession = 's' // session number -> the session
 )

@@ -30,7 +30,7 @@ type kept struct {
 
 // loadSessions makes the sessions anew from the rows of a file.
 func (r *Replica) loadSessions(in rows) {
-	r.sessions = map[uint64]*session{}
+	r.sessions, r.oldest = map[uint64]*session{}, oldestKey{}
 	in.scan(string(tabSession), after(string(tabSession)), func(key string, payload []byte) bool {
 		b := &reader{b: payload}
 		ses := &session{num: lastNum(key), low: b.uvarint(), node: b.string(), boot: b.string(), results: map[uint64]*kept{}}

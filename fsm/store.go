@@ -71,13 +71,14 @@ type store struct {
 	failed atomic.Pointer[error]
 	ended  chan struct{} // closed at the first failure
 
-	mu    sync.Mutex // guards the fields below and publishing
-	db    *bolt.DB
-	live  *tree
-	meta  meta
-	dirty int // bytes in live
-	tx    *bolt.Tx
-	saved uint64 // the log index that the file is at
+	mu     sync.Mutex // guards the fields below and publishing
+	db     *bolt.DB
+	live   *tree
+	meta   meta
+	dirty  int          // bytes in live
+	tx     *bolt.Tx     // the applier's, and
+	inFile *bolt.Bucket // the rows in it: a transaction that reads looks a bucket up each time
+	saved  uint64       // the log index that the file is at
 
 	flushing sync.Mutex // held during a flush; taken before mu
 }
@@ -266,7 +267,7 @@ func (s *store) at(step string) {
 func (s *store) closeTx() {
 	if s.tx != nil {
 		s.tx.Rollback()
-		s.tx = nil
+		s.tx, s.inFile = nil, nil
 	}
 }
 
@@ -283,9 +284,9 @@ func (s *store) file() *bolt.Bucket {
 		if err != nil {
 			damagedRow(err)
 		}
-		s.tx = tx
+		s.tx, s.inFile = tx, tx.Bucket(rowsBucket)
 	}
-	return s.tx.Bucket(rowsBucket)
+	return s.inFile
 }
 
 // put sets a row, begun with newRow, and keeps the set hash.
