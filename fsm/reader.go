@@ -9,9 +9,25 @@ import (
 // rows reads rows of one state: live over frozen over bolt.
 type rows struct {
 	live, frozen *tree
-	bucket       *bolt.Bucket
+	inFile       filed
 	tx           *bolt.Tx // nil for the applier's own
-	applier      *store   // whose bucket is opened on demand; nil for others
+	applier      *store   // whose transaction is opened on demand; nil for others
+}
+
+// filed is the rows in the file, as one transaction sees them.
+type filed struct {
+	bucket *bolt.Bucket
+	lookup *bolt.Cursor // kept for all look-ups: bolt makes one, and its stack, for each Get
+}
+
+func newFiled(b *bolt.Bucket) filed { return filed{b, b.Cursor()} }
+
+func (f filed) get(key string) []byte {
+	k, v := f.lookup.Seek([]byte(key))
+	if string(k) != key {
+		return nil
+	}
+	return v
 }
 
 func (r rows) close() {
@@ -20,11 +36,11 @@ func (r rows) close() {
 	}
 }
 
-func (r rows) file() *bolt.Bucket {
+func (r rows) file() filed {
 	if r.applier != nil {
 		return r.applier.file()
 	}
-	return r.bucket
+	return r.inFile
 }
 
 // raw returns a row with its version and checksum, nil if there is none. The row is valid
@@ -43,7 +59,7 @@ func (r rows) below(key string) []byte {
 			return row
 		}
 	}
-	return r.file().Get([]byte(key))
+	return r.file().get(key)
 }
 
 // get returns the payload of a row, nil if there is none. It panics on a damaged row:
@@ -71,7 +87,7 @@ func (r rows) scan(from, below string, visit func(key string, payload []byte) bo
 		frozen = r.frozen.Iter()
 	}
 	liveOK, frozenOK := live.Seek(from), frozen.Seek(from)
-	cursor := r.file().Cursor()
+	cursor := r.file().bucket.Cursor()
 	k, v := cursor.Seek([]byte(from))
 	for {
 		key, row, found := "", []byte(nil), false

@@ -75,10 +75,10 @@ type store struct {
 	db     *bolt.DB
 	live   *tree
 	meta   meta
-	dirty  int          // bytes in live
-	tx     *bolt.Tx     // the applier's, and
-	inFile *bolt.Bucket // the rows in it: a transaction that reads looks a bucket up each time
-	saved  uint64       // the log index that the file is at
+	dirty  int      // bytes in live
+	tx     *bolt.Tx // the applier's
+	inFile filed    // the rows that it sees
+	saved  uint64   // the log index that the file is at
 
 	flushing sync.Mutex // held during a flush; taken before mu
 }
@@ -104,7 +104,7 @@ func (s *store) open() (err error) {
 	if err != nil {
 		return err
 	}
-	s.opened(rows{live: newTree(), bucket: tx.Bucket(rowsBucket)})
+	s.opened(rows{live: newTree(), inFile: newFiled(tx.Bucket(rowsBucket))})
 	s.db, s.meta, s.live, s.dirty, s.saved = db, m, newTree(), 0, m.Index
 	s.publish(nil, m.Flush)
 	return nil
@@ -267,7 +267,7 @@ func (s *store) at(step string) {
 func (s *store) closeTx() {
 	if s.tx != nil {
 		s.tx.Rollback()
-		s.tx, s.inFile = nil, nil
+		s.tx, s.inFile = nil, filed{}
 	}
 }
 
@@ -278,13 +278,13 @@ func (s *store) rows() rows {
 
 // file returns the rows in the file, for the applier. The transaction is opened on demand and
 // lives until commit: a longer one would stall a flush that grows the file.
-func (s *store) file() *bolt.Bucket {
+func (s *store) file() filed {
 	if s.tx == nil {
 		tx, err := s.db.Begin(false)
 		if err != nil {
 			damagedRow(err)
 		}
-		s.tx, s.inFile = tx, tx.Bucket(rowsBucket)
+		s.tx, s.inFile = tx, newFiled(tx.Bucket(rowsBucket))
 	}
 	return s.inFile
 }
@@ -433,7 +433,7 @@ func (s *store) view() (rows, *image, error) {
 		}
 		b, at, err := flushOf(tx)
 		if err == nil && (at == img.base || img.frozen != nil && at == img.base+1) {
-			return rows{live: img.live, frozen: img.frozen, bucket: b, tx: tx}, img, nil
+			return rows{live: img.live, frozen: img.frozen, inFile: newFiled(b), tx: tx}, img, nil
 		}
 		tx.Rollback()
 		if err != nil {
