@@ -1,11 +1,8 @@
 package fsm
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -108,67 +105,6 @@ func (s *store) open() (err error) {
 	s.db, s.meta, s.live, s.dirty, s.saved = db, m, newTree(), 0, m.Index
 	s.publish(nil, m.Flush)
 	return nil
-}
-
-// openFile opens a bolt file with the options that all of ours have.
-func openFile(path string, opt *bolt.Options) (*bolt.DB, error) {
-	opt.Timeout, opt.NoFreelistSync, opt.FreelistType = time.Second, true, bolt.FreelistMapType
-	opt.NoGrowSync = opt.NoSync
-	db, err := bolt.Open(path, 0o600, opt)
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return nil, errors.New("open the replica: another process uses it")
-	case err != nil:
-		return nil, fmt.Errorf("open the replica: %w: %w", err, ErrStorage)
-	}
-	return db, nil
-}
-
-// createFile makes an empty replica. It gets its name when it is whole, so a crash
-// on the way leaves no half of one.
-func createFile(path string, noSync bool) error {
-	tmp := filepath.Join(filepath.Dir(path), fmt.Sprintf(tempFormat, "new"))
-	db, err := openFile(tmp, &bolt.Options{NoSync: noSync})
-	if err != nil {
-		return err
-	}
-	m := newMeta()
-	err = db.Update(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucket(rowsBucket)
-		if err != nil {
-			return err
-		}
-		return b.Put(metaKey, m.encode())
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("create the replica: %w", err)
-	}
-	return rename(tmp, path)
-}
-
-// rename puts a file in the place of another, for good.
-func rename(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return fmt.Errorf("put the replica in place: %w", err)
-	}
-	d, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync the data folder: %w", err)
-	}
-	return nil
-}
-
-// readMeta returns the meta row, which every file of ours has.
-func readMeta(tx *bolt.Tx) (meta, error) {
-	b := tx.Bucket(rowsBucket)
-	if b == nil {
-		return meta{}, fmt.Errorf("a file without rows: %w", ErrStorage)
-	}
-	return decodeMeta(b.Get(metaKey))
 }
 
 // publish makes the live rows visible. The caller holds mu, or is alone.
@@ -333,72 +269,6 @@ func (s *store) bury(key string) {
 	}
 }
 
-// flush brings all that is applied by now into the file, durably. When amend is not nil it
-// may change the meta row first, or refuse.
-func (s *store) flush(amend func(*meta) error) error {
-	s.flushing.Lock()
-	defer s.flushing.Unlock()
-	frozen, m, db, err := s.beginFlush(amend)
-	if err != nil || frozen == nil {
-		return err
-	}
-	s.at("flush: the rows are frozen")
-	if err := writeFlush(db, frozen, m); err != nil {
-		return s.fail(fmt.Errorf("write the replica: %w: %w", err, ErrStorage))
-	}
-	s.at("flush: the rows are in the file")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.saved = m.Index
-	s.publish(nil, m.Flush)
-	return nil
-}
-
-// beginFlush takes the live rows to be written; none if the file has it all.
-func (s *store) beginFlush(amend func(*meta) error) (frozen *tree, m meta, db *bolt.DB, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.err(); err != nil {
-		return nil, m, nil, err
-	}
-	if amend != nil {
-		if err := amend(&s.meta); err != nil {
-			return nil, m, nil, err
-		}
-	}
-	if s.meta.Index == s.saved {
-		return nil, m, nil, nil // every change has an index
-	}
-	s.freeze()
-	base := s.image.Load().base
-	s.meta.Flush = base + 1
-	frozen = s.live
-	s.live, s.dirty = newTree(), 0
-	s.publish(frozen, base)
-	return frozen, s.meta, s.db, nil
-}
-
-func writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
-	defer guard(&err, debug.SetPanicOnFault(true))
-	return db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(rowsBucket)
-		var err error
-		var buf []byte // bolt copies keys
-		frozen.Scan(func(key string, row []byte) bool {
-			if buf = append(buf[:0], key...); row == nil {
-				err = b.Delete(buf)
-			} else {
-				err = b.Put(buf, row)
-			}
-			return err == nil
-		})
-		if err != nil {
-			return err
-		}
-		return b.Put(metaKey, m.encode())
-	})
-}
-
 // beginRead opens a transaction on the file of the newest image, across a restore.
 func (s *store) beginRead() (*bolt.Tx, *image, error) {
 	for {
@@ -441,18 +311,6 @@ func (s *store) view() (rows, *image, error) {
 		}
 		// A flush ended between the image and the transaction: there is a newer image.
 	}
-}
-
-// flushOf returns the rows and the flush that a transaction sees. It reads no more of the meta
-// row than that: its checksum is for when it is used.
-func flushOf(tx *bolt.Tx) (b *bolt.Bucket, at uint64, err error) {
-	defer guard(&err, debug.SetPanicOnFault(true))
-	b = tx.Bucket(rowsBucket)
-	row := b.Get(metaKey)
-	if len(row) < 1+8 {
-		return nil, 0, fmt.Errorf("the meta row is cut short: %w", ErrStorage)
-	}
-	return b, binary.BigEndian.Uint64(row[1:]), nil
 }
 
 // close closes the file as it is; readers finish first.

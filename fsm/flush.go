@@ -1,0 +1,74 @@
+package fsm
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// flush brings all that is applied by now into the file, durably. When amend is not nil it
+// may change the meta row first, or refuse.
+func (s *store) flush(amend func(*meta) error) error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
+	frozen, m, db, err := s.beginFlush(amend)
+	if err != nil || frozen == nil {
+		return err
+	}
+	s.at("flush: the rows are frozen")
+	if err := writeFlush(db, frozen, m); err != nil {
+		return s.fail(fmt.Errorf("write the replica: %w: %w", err, ErrStorage))
+	}
+	s.at("flush: the rows are in the file")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved = m.Index
+	s.publish(nil, m.Flush)
+	return nil
+}
+
+// beginFlush takes the live rows to be written; none if the file has it all.
+func (s *store) beginFlush(amend func(*meta) error) (frozen *tree, m meta, db *bolt.DB, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.err(); err != nil {
+		return nil, m, nil, err
+	}
+	if amend != nil {
+		if err := amend(&s.meta); err != nil {
+			return nil, m, nil, err
+		}
+	}
+	if s.meta.Index == s.saved {
+		return nil, m, nil, nil // every change has an index
+	}
+	s.freeze()
+	base := s.image.Load().base
+	s.meta.Flush = base + 1
+	frozen = s.live
+	s.live, s.dirty = newTree(), 0
+	s.publish(frozen, base)
+	return frozen, s.meta, s.db, nil
+}
+
+func writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
+	return db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(rowsBucket)
+		var err error
+		var buf []byte // bolt copies keys
+		frozen.Scan(func(key string, row []byte) bool {
+			if buf = append(buf[:0], key...); row == nil {
+				err = b.Delete(buf)
+			} else {
+				err = b.Put(buf, row)
+			}
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+		return b.Put(metaKey, m.encode())
+	})
+}
