@@ -163,15 +163,15 @@ func (e *engine) close() error {
 	return errors.Join(err, e.replica.Close(), e.logs.Close())
 }
 
-// changed tells who waits for another leader to look again.
-func (e *engine) changed() {
+// tell tells who waits for another leader to look again.
+func (e *engine) tell() {
 	e.changes.Lock()
 	defer e.changes.Unlock()
 	close(e.changes.next)
 	e.changes.next = make(chan struct{})
 }
 
-func (e *engine) change() <-chan struct{} {
+func (e *engine) news() <-chan struct{} {
 	e.changes.Lock()
 	defer e.changes.Unlock()
 	return e.changes.next
@@ -188,7 +188,7 @@ func (e *engine) observe(observed <-chan raft.Observation) {
 				last = id
 				e.node.event(LeaderChanged, id, e.raft.CurrentTerm())
 			}
-			e.changed()
+			e.tell()
 		case <-e.ctx.Done():
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -23,12 +24,27 @@ func newHclogger(to *slog.Logger) hclog.Logger {
 func (l *hclogger) Log(level hclog.Level, msg string, args ...any) {
 	to := slog.LevelDebug
 	switch {
+	case expected(msg):
 	case level >= hclog.Error:
 		to = slog.LevelError
 	case level == hclog.Warn:
 		to = slog.LevelWarn
 	}
 	l.to.Log(context.Background(), to, msg, args...)
+}
+
+// expected are Raft's complaints about a peer that is away or behind: it repeats them without
+// end, and the node says so once.
+func expected(msg string) bool {
+	for _, known := range []string{"failed to heartbeat to", "failed to appendEntries to", "failed to contact",
+		"failed to make requestVote RPC", "failed to make requestPreVote RPC", "failed to get previous log",
+		"failed to pipeline appendEntries", "aborting pipeline replication", "previous log term mis-match",
+		"appendEntries rejected, sending older logs", "clearing log suffix", "failed to get log"} {
+		if strings.HasPrefix(msg, known) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *hclogger) Trace(msg string, args ...any) {}

@@ -65,7 +65,11 @@ func (n *Node) change(ctx context.Context, a admin) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := n.deadline(ctx)
+	return e.change(ctx, a)
+}
+
+func (e *engine) change(ctx context.Context, a admin) error {
+	ctx, cancel := e.node.deadline(ctx)
 	defer cancel()
 	for {
 		to, err := e.awaitLeader(ctx)
@@ -316,7 +320,7 @@ func (e *engine) handOver(ctx context.Context, to string) error {
 	ctx, cancel := context.WithTimeout(ctx, electionTimeout)
 	defer cancel()
 	for {
-		change := e.change()
+		change := e.news()
 		if id := e.leaderID(); id != "" && id != e.node.id {
 			return nil
 		}
@@ -376,7 +380,7 @@ func (e *engine) announce() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(e.ctx, n.cfg.RequestTimeout)
-		_, err = n.AddMember(ctx, req)
+		err = e.change(ctx, admin{Add: &req})
 		cancel()
 		if err != nil && e.ctx.Err() == nil && !again(AsError(err).Kind) {
 			n.log.Warn("the group does not take this node's addresses", "reason", err)

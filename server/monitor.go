@@ -79,7 +79,7 @@ func (e *engine) pong() pong {
 // run keeps one goroutine for each other member.
 func (m *monitor) run() {
 	for {
-		change := m.e.change()
+		change := m.e.news()
 		m.reconcile()
 		m.measure()
 		timer := time.NewTimer(pingEvery)
@@ -106,6 +106,9 @@ func (m *monitor) reconcile() {
 			continue
 		}
 		m.watch(id, e.node.port.Client(id, string(s.Address)))
+	}
+	if len(members) == 0 { // joined, but the leader's log has not come yet
+		return
 	}
 	m.mu.Lock()
 	known := m.known

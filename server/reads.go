@@ -100,7 +100,7 @@ func (r *rounds) confirm(deadline time.Time) (at point, err error) {
 // try is one attempt, given up when the leader changes.
 func (r *rounds) try(ctx context.Context) (point, error) {
 	e := r.e
-	change := e.change()
+	change := e.news()
 	to, err := e.awaitLeader(ctx)
 	if err != nil {
 		return point{}, err

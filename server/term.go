@@ -68,7 +68,7 @@ func (e *engine) closeTerm(t *term) {
 	t.done.Wait()
 	e.node.metrics.processes(0)
 	e.node.log.Info("leads no longer", "term", t.number)
-	e.changed()
+	e.tell()
 }
 
 // run makes the term usable, then does what only a leader does. The first command of the term
@@ -94,7 +94,7 @@ func (t *term) run() {
 		return
 	}
 	e.term.Store(t)
-	e.changed()
+	e.tell()
 	t.done.Go(t.sweep)
 	t.done.Go(t.promote)
 	t.done.Go(t.watchClock)
@@ -103,7 +103,7 @@ func (t *term) run() {
 // usableTerm waits until this node, which was elected, can be used as leader; nil if it does not lead.
 func (e *engine) usableTerm(ctx context.Context) *term {
 	for {
-		change := e.change()
+		change := e.news()
 		if t := e.term.Load(); t != nil || e.raft.State() != raft.Leader {
 			return t
 		}

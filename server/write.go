@@ -157,7 +157,7 @@ type answer struct {
 // awaitLeader returns where writes go now, or waits until there is a leader.
 func (e *engine) awaitLeader(ctx context.Context) (leadership, error) {
 	for {
-		change := e.change()
+		change := e.news()
 		if l, ok := e.leader(); ok {
 			return l, nil
 		}
@@ -177,7 +177,7 @@ func (e *engine) awaitChange(ctx context.Context, failed leadership) bool {
 	ctx, cancel := context.WithTimeout(ctx, electionTimeout)
 	defer cancel()
 	for {
-		change := e.change()
+		change := e.news()
 		if l, ok := e.leader(); ok && l != failed {
 			return true
 		}
