@@ -1,0 +1,472 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// group is what several bad servers have in common: the keys that arrived, and the entries
+// that were stored, one for each key, as a real group does it.
+type group struct {
+	mu     sync.Mutex
+	keys   []string
+	stored map[string]Entry
+}
+
+func (g *group) add(r *http.Request) Entry {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	key := r.Header.Get("Idempotency-Key")
+	g.keys = append(g.keys, key)
+	if e, was := g.stored[key]; was {
+		return e
+	}
+	var in NewEntry
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	e := Entry{List: "bob", ID: uint64(len(g.stored) + 1), Title: in.Title, Date: in.Date}
+	g.stored[key] = e
+	return e
+}
+
+// serve answers the n-th request, from 0, by steps[n], and by the last step from then on.
+func (g *group) serve(t *testing.T, steps ...http.HandlerFunc) string {
+	var n atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		steps[min(int(n.Add(1))-1, len(steps)-1)](w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+func (g *group) ok(w http.ResponseWriter, r *http.Request) {
+	e := g.add(r)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", `"1.7"`)
+	w.Header().Set("Todod-Index", "7")
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintf(w, `{"list":"bob","id":%d,"title":%q,"colour":"a field of a newer node"}`, e.ID, e.Title)
+}
+
+// storedThenCut does what it was asked to and dies before it says so.
+func (g *group) storedThenCut(w http.ResponseWriter, r *http.Request) {
+	g.add(r)
+	panic(http.ErrAbortHandler)
+}
+
+// storedThenTorn dies in the middle of its answer.
+func (g *group) storedThenTorn(w http.ResponseWriter, r *http.Request) {
+	g.add(r)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", "500")
+	w.WriteHeader(http.StatusCreated)
+	io.WriteString(w, `{"list":"bob",`)
+	w.(http.Flusher).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+func (g *group) storedThenHangs(w http.ResponseWriter, r *http.Request) {
+	g.add(r)
+	<-r.Context().Done()
+}
+
+// says answers with a problem and changes nothing.
+func (g *group) says(code Code, outcome string, retryAfter string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		g.keys = append(g.keys, r.Header.Get("Idempotency-Key"))
+		g.mu.Unlock()
+		w.Header().Set("Content-Type", "application/problem+json")
+		if retryAfter != "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
+		w.WriteHeader(Statuses[code])
+		json.NewEncoder(w).Encode(Problem{Status: Statuses[code], Title: "x", Detail: "why", Code: string(code), Outcome: outcome, Leader: "n2"})
+	}
+}
+
+func newGroup() *group { return &group{stored: map[string]Entry{}} }
+
+// nobody is an address that refuses connections.
+func nobody(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func client(t *testing.T, opt Options, addrs ...string) *Client {
+	t.Helper()
+	c, err := NewClient(addrs, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// A write that is sent again carries its first key, so it is stored once, however the first
+// try ended.
+func TestRetryKeepsTheKey(t *testing.T) {
+	for name, first := range map[string]func(*group) http.HandlerFunc{
+		"connection cut after the write":  func(g *group) http.HandlerFunc { return g.storedThenCut },
+		"answer torn":                     func(g *group) http.HandlerFunc { return g.storedThenTorn },
+		"node hangs":                      func(g *group) http.HandlerFunc { return g.storedThenHangs },
+		"503 no leader":                   func(g *group) http.HandlerFunc { return g.says(CodeNoLeader, NotApplied, "1") },
+		"504 unknown":                     func(g *group) http.HandlerFunc { return g.says(CodeTimeout, Unknown, "") },
+		"429 full mailbox, retry at once": func(g *group) http.HandlerFunc { return g.says(CodeMailboxFull, NotApplied, "0") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGroup()
+			c := client(t, Options{PerTry: 200 * time.Millisecond}, g.serve(t, first(g)), g.serve(t, g.ok))
+			e, meta, err := c.AddEntry(t.Context(), "bob", NewEntry{Title: "Dentist"}, WriteOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.ID != 1 || e.Title != "Dentist" || meta.Index != 7 || meta.ETag != `"1.7"` {
+				t.Errorf("got %+v, %+v", e, meta)
+			}
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if len(g.keys) < 2 || len(g.stored) != 1 {
+				t.Fatalf("%d tries stored %d entries, want at least 2 and 1", len(g.keys), len(g.stored))
+			}
+			for _, key := range g.keys {
+				if key != g.keys[0] || len(key) < 16 {
+					t.Errorf("keys %q: want the same, of 16 or more characters, at each try", g.keys)
+				}
+			}
+		})
+	}
+}
+
+// Two writes have two keys, and the caller's own key is used as given.
+func TestKeysDiffer(t *testing.T) {
+	g := newGroup()
+	c := client(t, Options{}, g.serve(t, g.ok))
+	for _, key := range []string{"", "", "the-caller's-own-key"} {
+		if _, _, err := c.AddEntry(t.Context(), "bob", NewEntry{Title: "x"}, WriteOptions{Key: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if g.keys[0] == g.keys[1] || g.keys[2] != "the-caller's-own-key" {
+		t.Errorf("keys %q", g.keys)
+	}
+}
+
+// A node that is gone costs its callers one try, not one try a call.
+func TestStaysWithTheNodeThatAnswered(t *testing.T) {
+	g := newGroup()
+	var first atomic.Int32
+	bad := g.serve(t, func(w http.ResponseWriter, r *http.Request) { first.Add(1); panic(http.ErrAbortHandler) })
+	c := client(t, Options{}, bad, g.serve(t, g.ok))
+	for range 5 {
+		if _, _, err := c.AddEntry(t.Context(), "bob", NewEntry{Title: "x"}, WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// net/http itself sends a keyed request a second time when a connection breaks.
+	if n := first.Load(); n > 2 {
+		t.Errorf("the bad node was asked %d times", n)
+	}
+}
+
+func TestRefusalsAreFinal(t *testing.T) {
+	for _, code := range []Code{CodeInvalid, CodeForbidden, CodeNotFound, CodeConflict, CodePrecondition, CodeKeyReused, CodeStorage} {
+		g := newGroup()
+		c := client(t, Options{}, g.serve(t, g.says(code, NotApplied, "")), g.serve(t, g.ok))
+		_, _, err := c.AddEntry(t.Context(), "bob", NewEntry{Title: "x"}, WriteOptions{})
+		e := AsError(err)
+		if e == nil || !errors.Is(err, code) || e.Status != Statuses[code] || e.Outcome != NotApplied || e.Leader != "n2" || len(g.keys) != 1 {
+			t.Errorf("%s: got %+v after %d tries", code, err, len(g.keys))
+		}
+	}
+}
+
+// When the time is up the error says what is known over all tries.
+func TestOutcomeCoversAllTries(t *testing.T) {
+	for name, c := range map[string]struct {
+		first func(*group) http.HandlerFunc
+		want  string
+	}{
+		"nothing was sent":            {nil, NotApplied},
+		"no leader":                   {func(g *group) http.HandlerFunc { return g.says(CodeNoLeader, NotApplied, "") }, NotApplied},
+		"cut after the write":         {func(g *group) http.HandlerFunc { return g.storedThenCut }, Unknown},
+		"hangs as long as one waited": {func(g *group) http.HandlerFunc { return g.storedThenHangs }, Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGroup()
+			addr := nobody(t)
+			if c.first != nil {
+				addr = g.serve(t, c.first(g), g.says(CodeNoLeader, NotApplied, ""))
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, _, err := client(t, Options{}, addr).AddEntry(ctx, "bob", NewEntry{Title: "x"}, WriteOptions{})
+			if e := AsError(err); e == nil || e.Outcome != c.want || !e.Retryable() {
+				t.Errorf("got %#v, want outcome %s", err, c.want)
+			}
+			if !errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+				t.Errorf("%v does not say that the time is up", err)
+			}
+		})
+	}
+}
+
+// A node that asks for more time than there is left is not waited for.
+func TestRetryAfterBeyondTheDeadline(t *testing.T) {
+	g := newGroup()
+	c := client(t, Options{}, g.serve(t, g.says(CodeKeysFull, NotApplied, "60")))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	start := time.Now()
+	_, _, err := c.AddEntry(ctx, "bob", NewEntry{Title: "x"}, WriteOptions{})
+	if e := AsError(err); e == nil || e.RetryAfter != time.Minute || time.Since(start) > 10*time.Second {
+		t.Errorf("after %v: %#v", time.Since(start), err)
+	}
+}
+
+// Changes of the group have no key: they are sent again only if nothing can have come of it.
+func TestGroupChangesAreNotRepeatedBlindly(t *testing.T) {
+	g := newGroup()
+	var n atomic.Int32
+	done := g.serve(t, func(w http.ResponseWriter, r *http.Request) { n.Add(1); w.WriteHeader(http.StatusNoContent) })
+	cut := g.serve(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+	err := client(t, Options{}, cut, done).RemoveMember(t.Context(), "n3")
+	if e := AsError(err); e == nil || e.Outcome != Unknown || n.Load() != 0 {
+		t.Errorf("cut: got %v, %d more tries", err, n.Load())
+	}
+	if err := client(t, Options{}, nobody(t), done).RemoveMember(t.Context(), "n3"); err != nil || n.Load() != 1 {
+		t.Errorf("refused: got %v, %d tries", err, n.Load())
+	}
+	leaderless := g.serve(t, g.says(CodeNoLeader, NotApplied, ""))
+	if err := client(t, Options{}, leaderless, done).Transfer(t.Context(), ""); err != nil || n.Load() != 2 {
+		t.Errorf("no leader: got %v, %d tries", err, n.Load())
+	}
+}
+
+// Only a node's own success is one.
+func TestStrictAboutSuccess(t *testing.T) {
+	g := newGroup()
+	for name, h := range map[string]http.HandlerFunc{
+		"a page of something else": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			io.WriteString(w, "<h1>It works</h1>")
+		},
+		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) },
+		"202":        func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(202) },
+		"half JSON": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"list":`)
+		},
+	} {
+		_, _, err := client(t, Options{}, g.serve(t, h)).AddEntry(t.Context(), "bob", NewEntry{Title: "x"}, WriteOptions{})
+		if e := AsError(err); e == nil || e.Retryable() {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// What a method sends, by route.
+func TestRequests(t *testing.T) {
+	var got string
+	g := newGroup()
+	addr := g.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		got = strings.TrimSpace(r.Method + " " + r.RequestURI + " " + string(body))
+		for _, h := range []string{"If-Match", "If-None-Match", "Todod-Min-Index"} {
+			if v := r.Header.Get(h); v != "" {
+				got += " " + h + ":" + v
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, "{}")
+	})
+	c, ctx := client(t, Options{}, addr), t.Context()
+	no, title, empty := false, "Doc", ""
+	for _, try := range []struct {
+		call func() error
+		want string
+	}{
+		{func() error {
+			_, _, err := c.AddEntry(ctx, "bob & co?", NewEntry{Title: "x", Date: "2018-12-19"}, WriteOptions{})
+			return err
+		}, `POST /v1/lists/bob%20&%20co%3F/entries {"title":"x","date":"2018-12-19"}`},
+		{func() error {
+			_, _, err := c.PutEntry(ctx, "a/b", 3, NewEntry{Title: "x", Done: true}, WriteOptions{IfMatch: `"1.2"`})
+			return err
+		}, `PUT /v1/lists/a%2Fb/entries/3 {"title":"x","done":true} If-Match:"1.2"`},
+		{func() error {
+			_, _, err := c.PatchEntry(ctx, "bob", 3, EntryPatch{Title: &title, Date: &empty, Done: &no}, WriteOptions{IfNoneMatch: "*"})
+			return err
+		}, `PATCH /v1/lists/bob/entries/3 {"date":null,"done":false,"title":"Doc"} If-None-Match:*`},
+		{func() error { _, err := c.DeleteEntry(ctx, "bob", 3, WriteOptions{}); return err }, `DELETE /v1/lists/bob/entries/3`},
+		{func() error { _, err := c.DeleteList(ctx, "bob", WriteOptions{}); return err }, `DELETE /v1/lists/bob`},
+		{func() error {
+			_, _, err := c.Entries(ctx, "bob", EntriesQuery{From: "2018-01-01", Done: &no, Limit: 5, Cursor: "c"}, ReadOptions{Consistency: "stale", MinIndex: 9})
+			return err
+		}, `GET /v1/lists/bob/entries?consistency=stale&cursor=c&done=false&from=2018-01-01&limit=5 Todod-Min-Index:9`},
+		{func() error { _, _, err := c.Entry(ctx, "bob", 3, ReadOptions{IfNoneMatch: `"1.2"`}); return err }, `GET /v1/lists/bob/entries/3 If-None-Match:"1.2"`},
+		{func() error { _, _, err := c.List(ctx, "bob", ReadOptions{}); return err }, `GET /v1/lists/bob`},
+		{func() error { _, _, err := c.Lists(ctx, "b", 0, "", ReadOptions{}); return err }, `GET /v1/lists?prefix=b`},
+		{func() error {
+			_, _, err := c.Batch(ctx, Batch{[]Command{{Op: "delete", List: "bob", ID: 1}}}, WriteOptions{})
+			return err
+		}, `POST /v1/batch {"commands":[{"op":"delete","list":"bob","id":1}]}`},
+		{func() error { _, err := c.Cluster(ctx); return err }, `GET /v1/cluster`},
+		{func() error {
+			_, err := c.AddMember(ctx, Join{ID: "n2", HTTP: "h", Raft: "r", Folder: "f"})
+			return err
+		},
+			`POST /v1/cluster/members {"id":"n2","http":"h","raft":"r","folder":"f"}`},
+		{func() error { return c.RemoveMember(ctx, "n2") }, `DELETE /v1/cluster/members/n2`},
+		{func() error { return c.JoinGroup(ctx, "h:1") }, `POST /v1/cluster/join {"addr":"h:1"}`},
+		{func() error { return c.Transfer(ctx, "n2") }, `POST /v1/cluster/transfer {"to":"n2"}`},
+		{func() error { _, err := c.Registry(ctx); return err }, `GET /v1/registry`},
+		{func() error { _, err := c.Where(ctx, "bob"); return err }, `GET /v1/registry/bob`},
+		{func() error { _, err := c.Hash(ctx); return err }, `GET /v1/hash`},
+		{func() error { return c.Ready(ctx) }, `GET /readyz`},
+		{func() error { return c.Live(ctx) }, `GET /livez`},
+	} {
+		err := try.call()
+		g.mu.Lock()
+		if err != nil || got != try.want {
+			t.Errorf("sent %s\nwant %s\nerror %v", got, try.want, err)
+		}
+		g.mu.Unlock()
+	}
+}
+
+// No name of a list makes another route of a path.
+func TestNamesThatArePaths(t *testing.T) {
+	c := client(t, Options{}, nobody(t))
+	for _, list := range []string{"", ".", ".."} {
+		if _, _, err := c.Entry(t.Context(), list, 1, ReadOptions{}); !errors.Is(err, CodeInvalid) {
+			t.Errorf("%q: %v", list, err)
+		}
+		if _, err := c.DeleteList(t.Context(), list, WriteOptions{}); !errors.Is(err, CodeInvalid) {
+			t.Errorf("delete %q: %v", list, err)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	g := newGroup()
+	addr := g.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Query().Get("cursor") {
+		case "":
+			io.WriteString(w, `{"entries":[{"id":1},{"id":2}],"next":"two"}`)
+		case "two":
+			io.WriteString(w, `{"entries":[{"id":3}]}`)
+		}
+	})
+	var ids []uint64
+	for e, err := range client(t, Options{}, addr).AllEntries(t.Context(), "bob", EntriesQuery{}, ReadOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.ID)
+	}
+	if fmt.Sprint(ids) != "[1 2 3]" {
+		t.Errorf("got %v", ids)
+	}
+}
+
+// A stream that breaks goes on behind the last event that was read.
+func TestEventsResume(t *testing.T) {
+	g := newGroup()
+	var resumed []string
+	stream := func(text string, end func(*http.Request)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			g.mu.Lock()
+			resumed = append(resumed, r.Header.Get("Last-Event-ID"))
+			g.mu.Unlock()
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, text)
+			w.(http.Flusher).Flush()
+			end(r)
+		}
+	}
+	cut := func(*http.Request) { panic(http.ErrAbortHandler) }
+	hang := func(r *http.Request) { <-r.Context().Done() }
+	addr := g.serve(t,
+		stream(": hello\n\nid: 7\nevent: node_down\ndata: {\"type\":\"node_down\",\ndata: \"node\":\"n2\"}\n\n", cut),
+		stream("id: 8\r\nevent: node_up\r\ndata: {\"type\":\"node_up\",\"node\":\"n2\"}\r\n\r\n", hang))
+	var seen []string
+	for e, err := range client(t, Options{}, addr).ClusterEvents(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, e.Type+" "+e.Node); len(seen) == 2 {
+			break
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if fmt.Sprint(seen) != "[node_down n2 node_up n2]" || fmt.Sprintf("%q", resumed) != `["" "7"]` {
+		t.Errorf("saw %v, resumed at %q", seen, resumed)
+	}
+}
+
+func TestEventsEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range client(t, Options{}, nobody(t)).ClusterEvents(ctx) {
+		t.Errorf("a context that ended gave %v", err)
+	}
+	last := errors.New("no error")
+	for _, err := range client(t, Options{Patience: 50 * time.Millisecond}, nobody(t)).ClusterEvents(t.Context()) {
+		last = err
+	}
+	if e := AsError(last); e == nil || e.Code != string(CodeUnreachable) {
+		t.Errorf("nobody there: %v", last)
+	}
+}
+
+// Sentences for a person hold no Go.
+func TestErrorSentences(t *testing.T) {
+	refused := nobody(t)
+	_, err := client(t, Options{Patience: 50 * time.Millisecond}, refused).Cluster(t.Context())
+	if want := "the node at " + refused + " cannot be reached: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	for _, addr := range []string{"", "host", "https://h:1", "http://h:1/x", "h:1/x", "h:"} {
+		if _, err := NewClient([]string{addr}, Options{}); err == nil {
+			t.Errorf("%q was taken for an address", addr)
+		}
+	}
+	for addr, want := range map[string]string{"http://h:1/": "h:1", ":80": "127.0.0.1:80", "[::1]:5": "[::1]:5"} {
+		if got, err := hostPort(addr); got != want || err != nil {
+			t.Errorf("%q: %q, %v", addr, got, err)
+		}
+	}
+}
+
+func FuzzReadFrames(f *testing.F) {
+	f.Add("id: 1\ndata: x\n\n: c\n\ndata\ndata: y\n\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		n := 0
+		readFrames(bufio.NewReader(strings.NewReader(text)), func() {}, func(frame) bool { n++; return true })
+		if n > len(text) {
+			t.Errorf("%d events of %d bytes", n, len(text))
+		}
+	})
+}
