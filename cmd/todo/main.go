@@ -1,0 +1,11 @@
+// Command todo keeps to-do lists on a group of todod nodes.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+}
