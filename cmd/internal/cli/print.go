@@ -38,6 +38,15 @@ func Safe(s string) string {
 	return b.String()
 }
 
+// SafeLines is Safe for a text of several lines.
+func SafeLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Safe(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // harmful are control and format characters and the line separators, but for the two that
 // emoji and some scripts are joined with.
 func harmful(r rune) bool {
