@@ -111,6 +111,25 @@ func (l *load) run(b *testing.B, logs []*raft.Log) {
 	}
 }
 
+// BenchmarkApplyFullWindow is an add that pushes an old change row out of the file.
+func BenchmarkApplyFullWindow(b *testing.B) {
+	l := newLoad(b, 1000, false)
+	l.run(b, l.entries(100_000, 200))
+	if err := l.r.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	l.r.limits.changeBytes = l.r.store.meta.ChangeBytes
+	logs := l.entries(b.N, 200)
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu := cpuTime(b)
+	l.run(b, logs)
+	if err := l.r.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(cpuTime(b)-cpu)/float64(b.N), "cpu-ns/op")
+}
+
 // BenchmarkApplyToList compares an add to an empty list with one to a list of a million: they
 // must cost the same.
 func BenchmarkApplyToList(b *testing.B) {
