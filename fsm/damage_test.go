@@ -97,7 +97,7 @@ func TestDamagedRows(t *testing.T) {
 		}
 		ended := func(t *testing.T, n *node) {
 			t.Helper()
-			if len(n.fatal) != 1 || !errors.Is(n.fatal[0], ErrStorage) || errors.Is(n.fatal[0], ErrDamaged) || errors.Is(n.fatal[0], ErrUnknown) {
+			if len(n.fatal) != 1 || !errors.Is(n.fatal[0], ErrCorrupt) || !errors.Is(n.fatal[0], ErrStorage) || errors.Is(n.fatal[0], ErrDamaged) || errors.Is(n.fatal[0], ErrUnknown) {
 				t.Errorf("Fatal was told %v", n.fatal)
 			}
 			if _, err := n.r.View(); !errors.Is(err, ErrStorage) {
@@ -151,13 +151,13 @@ func TestDamagedFile(t *testing.T) {
 		change func(b *bolt.Bucket) error
 		want   error
 	}{
-		"meta row":             {flip(string(metaKey)), ErrStorage},
-		"no meta row":          {func(b *bolt.Bucket) error { return b.Delete(metaKey) }, ErrStorage},
+		"meta row":             {flip(string(metaKey)), ErrCorrupt},
+		"no meta row":          {func(b *bolt.Bucket) error { return b.Delete(metaKey) }, ErrCorrupt},
 		"a newer version":      {newer, ErrUnknown},
-		"session row":          {flip(numKey(tabSession, 1)), ErrStorage},
-		"result row":           {flip(numKey(tabResult, 1, 1)), ErrStorage},
-		"entry row":            {flip(numKey(tabEntry, 1, 1)), ErrStorage},
-		"result of no session": {func(b *bolt.Bucket) error { return b.Delete([]byte(numKey(tabSession, 1))) }, ErrStorage},
+		"session row":          {flip(numKey(tabSession, 1)), ErrCorrupt},
+		"result row":           {flip(numKey(tabResult, 1, 1)), ErrCorrupt},
+		"entry row":            {flip(numKey(tabEntry, 1, 1)), ErrCorrupt},
+		"result of no session": {func(b *bolt.Bucket) error { return b.Delete([]byte(numKey(tabSession, 1))) }, ErrCorrupt},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestDamagedFile(t *testing.T) {
 		n := newNode(t)
 		n.do(addCommand("bob", "one"))
 		edit(t, n, func(b *bolt.Bucket) error { return b.Delete([]byte(numKey(tabEntry, 1, 1))) })
-		if err := Check(n.dir); !errors.Is(err, ErrStorage) {
+		if err := Check(n.dir); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("Check came to %v", err)
 		}
 	})
@@ -196,7 +196,7 @@ func TestDamagedFile(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, FileName), []byte(strings.Repeat("garbage", 9999)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(Config{Dir: dir}); !errors.Is(err, ErrStorage) {
+		if _, err := Open(Config{Dir: dir}); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("Open came to %v", err)
 		}
 	})

@@ -21,6 +21,8 @@ func openFile(path string, opt *bolt.Options) (*bolt.DB, error) {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, errors.New("open the replica: another process uses it")
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("open the replica: %w: %w", err, ErrCorrupt)
 	case err != nil:
 		return nil, fmt.Errorf("open the replica: %w: %w", err, ErrStorage)
 	}
@@ -69,7 +71,7 @@ func rename(from, to string) error {
 func readMeta(tx *bolt.Tx) (meta, error) {
 	b := tx.Bucket(rowsBucket)
 	if b == nil {
-		return meta{}, fmt.Errorf("a file without rows: %w", ErrStorage)
+		return meta{}, fmt.Errorf("a file without rows: %w", ErrCorrupt)
 	}
 	return decodeMeta(b.Get(metaKey))
 }
@@ -81,7 +83,7 @@ func flushOf(tx *bolt.Tx) (b *bolt.Bucket, at uint64, err error) {
 	b = tx.Bucket(rowsBucket)
 	row := b.Get(metaKey)
 	if len(row) < 1+8 {
-		return nil, 0, fmt.Errorf("the meta row is cut short: %w", ErrStorage)
+		return nil, 0, fmt.Errorf("the meta row is cut short: %w", ErrCorrupt)
 	}
 	return b, binary.BigEndian.Uint64(row[1:]), nil
 }

@@ -8,9 +8,17 @@ import (
 	"strings"
 )
 
-// ErrStorage is a replica whose file cannot be read or written, or whose rows are not as they
-// were stored.
-var ErrStorage = errors.New("the storage of the replica failed")
+// ErrStorage is a replica whose file cannot be read or written; ErrCorrupt, which is an
+// ErrStorage too, one whose rows are not as they were stored.
+var (
+	ErrStorage       = errors.New("the storage of the replica failed")
+	ErrCorrupt error = corrupt{}
+)
+
+type corrupt struct{}
+
+func (corrupt) Error() string        { return "the replica is damaged" }
+func (corrupt) Is(target error) bool { return target == ErrStorage }
 
 // storageError is the panic of a row that cannot be used. It does not leave this package as
 // it is: guard and View.guard catch it.
@@ -19,7 +27,7 @@ type storageError struct{ error }
 // damagedRow gives up at a row that cannot be trusted. What is wrong is told as text: the
 // error must not count as that of a damaged or newer log entry.
 func damagedRow(err error) {
-	panic(storageError{fmt.Errorf("%v: %w", err, ErrStorage)})
+	panic(storageError{fmt.Errorf("%v: %w", err, ErrCorrupt)})
 }
 
 // guard is deferred around whatever reads the file:
@@ -41,10 +49,10 @@ func asStorageError(p any) error {
 	case storageError:
 		return p.error
 	case interface{ Addr() uintptr }: // runtime's error for a fault away from nil
-		return fmt.Errorf("the replica's file is shorter than it was: %w", ErrStorage)
+		return fmt.Errorf("the file is shorter than it was: %w", ErrCorrupt)
 	}
 	if inBolt() {
-		return fmt.Errorf("a page of the replica's file is damaged: %w", ErrStorage)
+		return fmt.Errorf("a page of the file is wrong: %w", ErrCorrupt)
 	}
 	panic(p)
 }

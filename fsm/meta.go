@@ -47,7 +47,7 @@ func decodeMeta(row []byte) (m meta, err error) {
 		return m, err
 	}
 	if len(b) < 8 {
-		return m, fmt.Errorf("the meta row: %w: %w", errShort, ErrStorage)
+		return m, fmt.Errorf("the meta row: %w: %w", errShort, ErrCorrupt)
 	}
 	m.Flush = binary.BigEndian.Uint64(b)
 	r := &reader{b: b[8:]}
@@ -61,7 +61,7 @@ func decodeMeta(row []byte) (m meta, err error) {
 	}
 	m.Conf = append([]byte(nil), r.bytes()...)
 	if r.end() != nil {
-		return m, fmt.Errorf("the meta row: %w: %w", errShort, ErrStorage)
+		return m, fmt.Errorf("the meta row: %w: %w", errShort, ErrCorrupt)
 	}
 	return m, nil
 }

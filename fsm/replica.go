@@ -54,7 +54,8 @@ var _ raft.BatchingFSM = (*Replica)(nil)
 
 // Open opens or creates the replica in cfg.Dir, and removes what a crash left half done. It
 // reads all rows once, about 50 ms for 100,000 entries: nothing else would find decay before
-// it is built on. It fails with ErrUnknown for a file of a newer version, with ErrStorage for a damaged one.
+// it is built on. It fails with ErrUnknown for a file of a newer version, with ErrCorrupt for
+// a damaged one, with ErrStorage for one that cannot be read.
 func Open(cfg Config) (*Replica, error) {
 	if err := removeTemp(cfg.Dir); err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func prepareReceived(path string, snap *raft.SnapshotMeta, noSync bool) (err err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if m.Index > snap.Index {
-		return fmt.Errorf("it holds log entry %d and was sent as of %d: %w", m.Index, snap.Index, ErrStorage)
+		return fmt.Errorf("it holds log entry %d and was sent as of %d: %w", m.Index, snap.Index, ErrCorrupt)
 	}
 	m.Flush++
 	m.Index, m.Term = snap.Index, snap.Term
@@ -140,7 +140,7 @@ func checkRows(db *bolt.DB) (m meta, err error) {
 	defer tx.Rollback()
 	defer guard(&err, debug.SetPanicOnFault(true))
 	if info, err := os.Stat(db.Path()); err != nil || info.Size() < tx.Size() {
-		return m, errors.Join(err, fmt.Errorf("the file is cut short: %w", ErrStorage))
+		return m, errors.Join(err, fmt.Errorf("the file is cut short: %w", ErrCorrupt))
 	}
 	if m, err = readMeta(tx); err != nil {
 		return m, err
@@ -155,7 +155,7 @@ func checkRows(db *bolt.DB) (m meta, err error) {
 		return err
 	})
 	if err == nil && set != m.Set {
-		err = fmt.Errorf("the rows do not add up to their hash: %w", ErrStorage)
+		err = fmt.Errorf("the rows do not add up to their hash: %w", ErrCorrupt)
 	}
 	return m, err
 }
@@ -176,7 +176,7 @@ func (r *Replica) Restore(rc io.ReadCloser) (err error) {
 }
 
 // Check reads the whole file of a replica that is not in use: each row against its
-// checksum, all against the set hash. It fails with ErrStorage or ErrUnknown.
+// checksum, all against the set hash. It fails with ErrCorrupt or ErrUnknown.
 func Check(dir string) error {
 	_, err := checkFile(filepath.Join(dir, FileName))
 	return err

@@ -218,7 +218,7 @@ func (s *store) file() filed {
 	if s.tx == nil {
 		tx, err := s.db.Begin(false)
 		if err != nil {
-			damagedRow(err)
+			panic(storageError{fmt.Errorf("read the replica: %w: %w", err, ErrStorage)})
 		}
 		s.tx, s.inFile = tx, newFiled(tx.Bucket(rowsBucket))
 	}
