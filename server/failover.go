@@ -52,6 +52,7 @@ func (m *monitor) mayFollow(leader string, term uint64) bool {
 }
 
 func (m *monitor) succeed(leader, boot string, term uint64) {
+	m.drained(boot)
 	rank, agreed := m.poll(leader, boot)
 	if !agreed {
 		return
@@ -61,6 +62,16 @@ func (m *monitor) succeed(leader, boot string, term uint64) {
 	}
 	if m.mayFollow(leader, term) {
 		m.e.campaign("the leader " + leader + " is dead")
+	}
+}
+
+// drained waits until this node's log holds all that a dead leader sent it. Before that two
+// survivors could each find the other's log the better one, and both hold back.
+func (m *monitor) drained(boot string) {
+	for end := time.Now().Add(pollTimeout); m.e.node.port.RaftStreams(boot) > 0 && time.Now().Before(end); {
+		if !wait(m.e.ctx, time.Millisecond) {
+			return
+		}
 	}
 }
 
@@ -136,6 +147,8 @@ func (e *engine) handleGone(body []byte) any {
 	m.mu.Unlock()
 	if !gone {
 		m.look(ask.Node)
+	}
+	if !gone || e.node.port.RaftStreams(ask.Boot) > 0 {
 		return goneSay{}
 	}
 	say := goneSay{Gone: true}

@@ -61,6 +61,8 @@ const (
 	transportTimeout = 10 * time.Second
 	// pingTimeout is how long a call that should be answered at once may take.
 	pingTimeout = time.Second
+	// pingAgain is the pause after a first ping without an answer; it doubles up to pingEvery.
+	pingAgain = 2 * time.Millisecond
 	// roundPause is between two attempts to find or confirm a leader.
 	roundPause = 5 * time.Millisecond
 	// promoteEvery is how often the leader looks whether a new member has caught up.

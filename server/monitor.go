@@ -157,9 +157,18 @@ func (m *monitor) watch(id string, client *peer.Client) {
 
 // follow pings a node until it is no longer a member.
 func (m *monitor) follow(ctx context.Context, p *watched) {
+	again := pingAgain
 	for ctx.Err() == nil {
-		m.ping(ctx, p)
-		timer := time.NewTimer(pingEvery)
+		pause := pingEvery
+		// A process that dies closes its streams before its listener: a connection made in between
+		// breaks, and only the next one is refused.
+		if err := m.ping(ctx, p); err == nil || errors.Is(err, syscall.ECONNREFUSED) {
+			again = pingAgain
+		} else {
+			pause = min(again, pingEvery)
+			again = 2 * pause
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-p.wake:
@@ -188,7 +197,7 @@ func (n *Node) lost(p peer.Identity) {
 	}
 }
 
-func (m *monitor) ping(ctx context.Context, p *watched) {
+func (m *monitor) ping(ctx context.Context, p *watched) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	sent := m.e.node.cfg.Now()
@@ -200,11 +209,12 @@ func (m *monitor) ping(ctx context.Context, p *watched) {
 	}
 	if err != nil {
 		m.silent(p, err)
-		return
+		return err
 	}
 	who, _ := p.client.Peer()
 	middle := sent.Add(time.Since(began) / 2)
 	m.answered(p, got, who.Boot, time.UnixMicro(got.Now).Sub(middle))
+	return nil
 }
 
 func (m *monitor) answered(p *watched, got pong, boot string, offset time.Duration) {

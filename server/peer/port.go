@@ -44,6 +44,7 @@ type Port struct {
 	closed  bool
 	clients map[string]*Client
 	conns   map[net.Conn]struct{} // that peers opened
+	streams map[string]int        // Raft's streams that each peer's process has opened, by its boot
 	raft    *raftLayer            // where Raft's streams go; nil while there is no Raft
 	told    map[string]time.Time  // when a refusal was last logged
 }
@@ -59,7 +60,7 @@ const (
 
 // NewPort begins to listen.
 func NewPort(cfg Config) *Port {
-	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]struct{}{},
+	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]struct{}{}, streams: map[string]int{},
 		told: map[string]time.Time{}, greets: make(chan struct{}, maxGreets)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.done.Go(p.listen)
@@ -169,7 +170,7 @@ func (p *Port) admit(conn net.Conn) {
 			return
 		}
 		if h.kind == streamRaft {
-			p.toRaft(conn)
+			p.toRaft(conn, h.from.Boot)
 			return
 		}
 		p.answer(conn, h.from)
@@ -333,31 +334,50 @@ func Target(id raft.ServerID, addr raft.ServerAddress) raft.ServerAddress {
 	return raft.ServerAddress(string(id) + "@" + string(addr))
 }
 
-func (p *Port) toRaft(conn net.Conn) {
+func (p *Port) toRaft(conn net.Conn, boot string) {
 	p.mu.Lock()
 	l := p.raft
+	p.streams[boot]++
 	p.mu.Unlock()
+	t := &tracked{Conn: conn, p: p, boot: boot}
 	if l == nil {
-		p.drop(conn)
+		t.Close()
 		return
 	}
 	select {
-	case l.accept <- &tracked{conn, p}:
+	case l.accept <- t:
 	case <-l.closed:
-		p.drop(conn)
+		t.Close()
 	case <-p.ctx.Done():
-		p.drop(conn)
+		t.Close()
 	}
+}
+
+// RaftStreams is how many streams a process has opened to this node's Raft that are not yet dealt
+// with to their end. Once it is 0 for a dead process, all it ever sent is in the log or lost.
+func (p *Port) RaftStreams(boot string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.streams[boot]
 }
 
 // tracked is an accepted connection of Raft's, which the port forgets when it is closed.
 type tracked struct {
 	net.Conn
-	p *Port
+	p    *Port
+	boot string
+	once sync.Once
 }
 
 func (t *tracked) Close() error {
-	t.p.drop(t.Conn)
+	t.once.Do(func() {
+		t.p.drop(t.Conn)
+		t.p.mu.Lock()
+		defer t.p.mu.Unlock()
+		if t.p.streams[t.boot]--; t.p.streams[t.boot] <= 0 {
+			delete(t.p.streams, t.boot)
+		}
+	})
 	return nil
 }
 
