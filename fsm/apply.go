@@ -62,12 +62,21 @@ func (r *Replica) applyLog(log *raft.Log) (results []Result, err error) {
 		m.ConfIndex, m.Conf = log.Index, append([]byte(nil), log.Data...)
 		return nil, nil
 	}
-	time, cmds, err := DecodeEnvelope(log.Data)
+	stamp, cmds, err := DecodeEnvelope(log.Data)
 	if err != nil {
 		return nil, err
 	}
-	m.Time = max(m.Time, time)
 	results = make([]Result, len(cmds))
+	if stamp.Term != 0 && stamp.Term != log.Term {
+		// The leader lost its term and won another before it noticed: what the registry of the old
+		// one gathered must not come after the new one has begun.
+		for i := range results {
+			results[i] = r.refuse(TermOver)
+		}
+		cmds = nil
+	} else {
+		m.Time = max(m.Time, stamp.Time)
+	}
 	for i := range cmds {
 		if results[i], err = r.applyNumbered(&cmds[i]); err != nil {
 			return nil, err

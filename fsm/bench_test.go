@@ -44,7 +44,7 @@ func newLoad(tb testing.TB, lists int, keyed bool) *load {
 
 func (l *load) apply(cmds ...*Command) []Result {
 	l.index++
-	data := EncodeEnvelope(1_700_000_000_000+int64(l.index), cmds)
+	data := EncodeEnvelope(Stamp{Time: 1_700_000_000_000 + int64(l.index)}, cmds)
 	return l.r.Apply(&raft.Log{Index: l.index, Term: 1, Type: raft.LogCommand, Data: data}).([]Result)
 }
 
@@ -73,7 +73,7 @@ func (l *load) entries(n, size int) (logs []*raft.Log) {
 		}
 		n -= len(cmds)
 		l.index++
-		data := EncodeEnvelope(1_700_000_000_000+int64(l.index), cmds)
+		data := EncodeEnvelope(Stamp{Time: 1_700_000_000_000 + int64(l.index)}, cmds)
 		logs = append(logs, &raft.Log{Index: l.index, Term: 1, Type: raft.LogCommand, Data: data})
 	}
 	return logs

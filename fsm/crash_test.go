@@ -133,7 +133,7 @@ func TestSnapshotCountsBarriers(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.truncate(barrier.Index)
-	n.log = append(n.log, &raft.Log{Index: barrier.Index + 1, Term: 1, Data: EncodeEnvelope(testTime, []*Command{addCommand("bob", "two")})})
+	n.log = append(n.log, &raft.Log{Index: barrier.Index + 1, Term: 1, Data: EncodeEnvelope(Stamp{Time: testTime}, []*Command{addCommand("bob", "two")})})
 	n.crash() // the log begins above the barrier: so must the replica
 	if got := n.titles("bob"); got != "one two" {
 		t.Errorf("bob has %q", got)

@@ -230,12 +230,14 @@ func TestTruncatedFile(t *testing.T) {
 
 // An entry that cannot be read halts the node before any of it counts; what was good stays.
 func TestBadEntriesHalt(t *testing.T) {
-	good := EncodeEnvelope(testTime, []*Command{addCommand("bob", "x")})
+	good := EncodeEnvelope(Stamp{Time: testTime}, []*Command{addCommand("bob", "x")})
 	flipped := append([]byte(nil), good...)
 	flipped[len(flipped)/2] ^= 1
 	version := append([]byte(nil), good[:len(good)-crcSize]...)
 	version[2] = envelopeVersion + 1
-	one := func(c *Command) []byte { return EncodeEnvelope(testTime, []*Command{addCommand("bob", "x"), c}) }
+	one := func(c *Command) []byte {
+		return EncodeEnvelope(Stamp{Time: testTime}, []*Command{addCommand("bob", "x"), c})
+	}
 	unknownOp := todoCommand(addOp("bob", "x"))
 	unknownOp.Payload[2] = 99
 	cases := map[string]struct {

@@ -9,7 +9,7 @@ import (
 
 // A log entry of Raft carries an envelope with one or more commands:
 //
-//	magic "td" | envelope version | leader time (Unix ms, 8 bytes) | count
+//	magic "td" | envelope version | leader term (8 bytes) | leader time (Unix ms, 8 bytes) | count
 //	then for each command:
 //	type | command version | flags | principal | session | number | low | key | payload
 //	then CRC32C of all before it (4 bytes, big endian)
@@ -19,7 +19,7 @@ import (
 const (
 	magic           = "td"
 	envelopeVersion = 1
-	headerSize      = len(magic) + 1 + 8
+	headerSize      = len(magic) + 1 + 8 + 8
 	crcSize         = 4
 )
 
@@ -62,39 +62,47 @@ func (c *Command) Size() int {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// EncodeEnvelope returns the data of a log entry with the given commands and leader time.
-func EncodeEnvelope(time int64, cmds []*Command) []byte {
+// Stamp is what a leader says of itself in a log entry.
+type Stamp struct {
+	Term uint64 // the term that the commands were gathered in; 0 for any
+	Time int64  // Unix ms
+}
+
+// EncodeEnvelope returns the data of a log entry with the given commands.
+func EncodeEnvelope(stamp Stamp, cmds []*Command) []byte {
 	size := headerSize + binary.MaxVarintLen64 + crcSize
 	for _, c := range cmds {
 		size += c.Size() + 16
 	}
 	b := append(make([]byte, 0, size), magic...)
 	b = append(b, envelopeVersion)
-	b = binary.BigEndian.AppendUint64(b, uint64(time))
+	b = binary.BigEndian.AppendUint64(b, stamp.Term)
+	b = binary.BigEndian.AppendUint64(b, uint64(stamp.Time))
 	b = AppendCommands(b, cmds)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
 // DecodeEnvelope is the reverse of EncodeEnvelope. Payloads are slices of data. The error is
 // ErrDamaged or ErrUnknown; types and versions of commands are judged when they are applied.
-func DecodeEnvelope(data []byte) (time int64, cmds []Command, err error) {
+func DecodeEnvelope(data []byte) (stamp Stamp, cmds []Command, err error) {
 	if len(data) < headerSize+crcSize || string(data[:len(magic)]) != magic {
-		return 0, nil, fmt.Errorf("log entry without envelope: %w", ErrDamaged)
+		return Stamp{}, nil, fmt.Errorf("log entry without envelope: %w", ErrDamaged)
 	}
 	body, sum := data[:len(data)-crcSize], binary.BigEndian.Uint32(data[len(data)-crcSize:])
 	if crc32.Checksum(body, castagnoli) != sum {
-		return 0, nil, fmt.Errorf("log entry with wrong checksum: %w", ErrDamaged)
+		return Stamp{}, nil, fmt.Errorf("log entry with wrong checksum: %w", ErrDamaged)
 	}
 	if v := body[len(magic)]; v != envelopeVersion {
-		return 0, nil, fmt.Errorf("log entry with envelope version %d: %w", v, ErrUnknown)
+		return Stamp{}, nil, fmt.Errorf("log entry with envelope version %d: %w", v, ErrUnknown)
 	}
-	time = int64(binary.BigEndian.Uint64(body[len(magic)+1:]))
+	stamp.Term = binary.BigEndian.Uint64(body[len(magic)+1:])
+	stamp.Time = int64(binary.BigEndian.Uint64(body[len(magic)+1+8:]))
 	r := &reader{b: body[headerSize:]}
 	cmds = r.commands()
 	if r.end() != nil {
-		return 0, nil, fmt.Errorf("log entry cut short: %w", ErrDamaged)
+		return Stamp{}, nil, fmt.Errorf("log entry cut short: %w", ErrDamaged)
 	}
-	return time, cmds, nil
+	return stamp, cmds, nil
 }
 
 // AppendCommands appends a sequence of commands without envelope, as nodes forward them.

@@ -31,11 +31,11 @@ func seedCommands() []*Command {
 }
 
 func FuzzEnvelope(f *testing.F) {
-	f.Add(EncodeEnvelope(0, nil))
-	f.Add(EncodeEnvelope(testTime, seedCommands()))
+	f.Add(EncodeEnvelope(Stamp{Time: 0}, nil))
+	f.Add(EncodeEnvelope(Stamp{Time: testTime}, seedCommands()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, data := range [][]byte{data, resum(data)} { // a fuzzer does not find the sum by itself
-			time, cmds, err := DecodeEnvelope(data)
+			stamp, cmds, err := DecodeEnvelope(data)
 			if err != nil {
 				if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknown) {
 					t.Fatal(err)
@@ -46,7 +46,7 @@ func FuzzEnvelope(f *testing.F) {
 			for i := range cmds {
 				refs[i] = &cmds[i]
 			}
-			if again := EncodeEnvelope(time, refs); !bytes.Equal(again, data) {
+			if again := EncodeEnvelope(stamp, refs); !bytes.Equal(again, data) {
 				t.Fatalf("%x became %x", data, again)
 			}
 			forwarded, err := DecodeCommands(AppendCommands(nil, refs))
@@ -151,7 +151,7 @@ func FuzzCommand(f *testing.F) {
 		n.tb = t
 		index++
 		c := &Command{Type: Type(typ), Version: 1, Session: session, Number: number, Low: low, Key: key, Payload: payload}
-		res := n.r.Apply(&raft.Log{Index: index, Term: 1, Data: EncodeEnvelope(testTime, []*Command{c})})
+		res := n.r.Apply(&raft.Log{Index: index, Term: 1, Data: EncodeEnvelope(Stamp{Time: testTime}, []*Command{c})})
 		if err, ok := res.(error); ok {
 			if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknown) {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func FuzzCommand(f *testing.F) {
 func TestFuzzSeeds(t *testing.T) {
 	e := todo.Entry{ID: 1, Title: "Dentist", Date: "2018-12-19", Rev: 5, Created: testTime, Updated: testTime}
 	seeds := map[string][]byte{
-		"FuzzEnvelope/v1":    EncodeEnvelope(testTime, seedCommands()),
+		"FuzzEnvelope/v1":    EncodeEnvelope(Stamp{Time: testTime}, seedCommands()),
 		"FuzzTodoPayload/v1": seedCommands()[1].Payload,
 		"FuzzResult/v1": AppendResult(nil, &Result{Code: todo.OK, Epoch: 7, Rev: 5, Time: testTime,
 			Items: []todo.Item{{Kind: todo.Add, List: "bob", Entry: e, Changed: true}}}),

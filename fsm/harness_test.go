@@ -90,7 +90,7 @@ func (n *node) append(cmds ...*Command) *raft.Log {
 	if len(n.log) > 0 {
 		last = n.log[len(n.log)-1].Index
 	}
-	log := &raft.Log{Index: last + 1, Term: 1, Type: raft.LogCommand, Data: EncodeEnvelope(testTime, cmds)}
+	log := &raft.Log{Index: last + 1, Term: 1, Type: raft.LogCommand, Data: EncodeEnvelope(Stamp{Time: testTime}, cmds)}
 	n.log = append(n.log, log)
 	return log
 }

@@ -15,7 +15,7 @@ import (
 func (n *node) doAt(ms int64, c *Command) Result {
 	n.tb.Helper()
 	log := n.append(c)
-	log.Data = EncodeEnvelope(testTime+ms, []*Command{c})
+	log.Data = EncodeEnvelope(Stamp{Time: testTime + ms}, []*Command{c})
 	return n.r.Apply(log).([]Result)[0]
 }
 

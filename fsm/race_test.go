@@ -116,7 +116,7 @@ func TestFlushLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	r.Apply(&raft.Log{Index: 5, Term: 2, Data: EncodeEnvelope(testTime, []*Command{addCommand("bob", "one")})})
+	r.Apply(&raft.Log{Index: 5, Term: 2, Data: EncodeEnvelope(Stamp{Time: testTime}, []*Command{addCommand("bob", "one")})})
 	timeout := time.After(20 * flushEvery)
 	for {
 		next := r.store.image.Load().next // closed when a flush ends, too

@@ -51,7 +51,7 @@ func (m *member) stop(t *testing.T) {
 
 func (m *member) propose(t *testing.T, c *Command) Result {
 	t.Helper()
-	f := m.raft.Apply(EncodeEnvelope(testTime, []*Command{c}), 5*time.Second)
+	f := m.raft.Apply(EncodeEnvelope(Stamp{Time: testTime}, []*Command{c}), 5*time.Second)
 	if err := f.Error(); err != nil {
 		t.Fatal(err)
 	}

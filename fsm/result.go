@@ -10,6 +10,7 @@ const (
 	SessionClosed todo.Code = 66 // the node session of the command is not open
 	NumberClosed  todo.Code = 67 // the command's number is below the lowest one still open
 	NotEmpty      todo.Code = 68 // what needs an empty store found entries
+	TermOver      todo.Code = 70 // the command was gathered in another term than it was logged in
 	MemberKnown   todo.Code = 69 // the node ID or the data folder is known already
 )
 

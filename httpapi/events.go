@@ -32,7 +32,6 @@ func clusterEvents(req *request) error {
 	defer context.AfterFunc(req.s.ctx, cancel)()
 
 	ctl := req.control()
-	_ = ctl.SetReadDeadline(time.Time{}) // a stream has no length; errors: not a real connection
 	h := req.w.Header()
 	h["Content-Type"] = eventStream
 	h["Cache-Control"] = noCache

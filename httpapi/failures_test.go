@@ -79,21 +79,6 @@ func TestDefectsAreNotShown(t *testing.T) {
 	w.add("bob", "still up", "")
 }
 
-func TestADamagedReplicaEndsTheNode(t *testing.T) {
-	fatal := make(chan error, 1)
-	w := newWorld(t, func(c *Config) { c.Fatal = func(err error) { fatal <- err } })
-	w.node.set(func(g *group) { g.panics = fmt.Errorf("row 7: %w", fsm.ErrDamaged) })
-	w.do("GET", "/v1/lists", "").problem(api.CodeInternal, "")
-	select {
-	case err := <-fatal:
-		if !errors.Is(err, fsm.ErrDamaged) {
-			t.Error(err)
-		}
-	default:
-		t.Error("nobody was told")
-	}
-}
-
 // Each code with which lists refuse a command has an answer; what is new must get one.
 func TestRefusalsOfTheLists(t *testing.T) {
 	for code, want := range map[todo.Code]api.Code{

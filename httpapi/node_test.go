@@ -77,7 +77,7 @@ func (n *testNode) look() group {
 func (n *testNode) apply(c *fsm.Command) fsm.Result {
 	n.index++
 	n.now++
-	data := fsm.EncodeEnvelope(n.now, []*fsm.Command{c})
+	data := fsm.EncodeEnvelope(fsm.Stamp{Time: n.now}, []*fsm.Command{c})
 	out := n.replica.Apply(&raft.Log{Index: n.index, Term: 1, Type: raft.LogCommand, Data: data})
 	return out.([]fsm.Result)[0]
 }

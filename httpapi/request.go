@@ -141,10 +141,6 @@ func (req *request) body(buf *bytes.Buffer) error {
 	case buf.Len() > maxBody:
 		return errTooLarge
 	}
-	if req.r.ContentLength != 0 {
-		// Lift the deadline that ServeHTTP set: at it, net/http would take the client for gone.
-		req.control().SetReadDeadline(time.Time{})
-	}
 	return nil
 }
 

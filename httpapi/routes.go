@@ -83,7 +83,8 @@ func resources() []*resource {
 
 // routes finds the resource of a request. mux matches paths only: a resource knows its
 // methods, so that 405 and its Allow come from the table. It is asked with Match, not
-// ServeHTTP, which would copy the request twice to hang the variables on its context.
+// ServeHTTP, which would redirect to cleaned paths, and copy the request twice to hang the
+// variables on its context.
 type routes struct {
 	router *mux.Router
 	byPath map[string]*resource
@@ -91,7 +92,7 @@ type routes struct {
 }
 
 func newRoutes(m *metrics) *routes {
-	rs := &routes{router: mux.NewRouter().SkipClean(true).UseEncodedPath(), byPath: map[string]*resource{}}
+	rs := &routes{router: mux.NewRouter().UseEncodedPath(), byPath: map[string]*resource{}}
 	for _, res := range resources() {
 		res.prepare(m)
 		rs.byPath[res.path] = res

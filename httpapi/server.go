@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"todod/fsm"
 	"todod/httpapi/api"
 	"todod/server"
 )
@@ -27,8 +25,6 @@ type Config struct {
 	Logger     *slog.Logger         // none by default
 	Metrics    *prometheus.Registry // shown at /metrics; a new one by default
 	Advertised []string             // addresses or host names by which others reach this node
-	// Fatal is called when a request finds the replica damaged: the node must not go on.
-	Fatal func(error)
 
 	RequestTimeout time.Duration // the most a request may take; 5 s by default
 	HeaderTimeout  time.Duration // the most its header may take; 5 s by default
@@ -96,6 +92,7 @@ func (s *Server) HTTPServer() *http.Server {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a path we do not have
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	hs.RegisterOnShutdown(s.stop)
 	return hs
 }
 
@@ -147,17 +144,14 @@ func (s *Server) serve(req *request, res *resource, me *method) error {
 	return me.serve(req)
 }
 
-// panicked answers for a handler that panicked. The node goes on, unless it was the replica
-// that cannot be trusted any more.
+// panicked answers for a handler that panicked. The node goes on, unless the replica has found that
+// it cannot be trusted any more: it ends the node itself.
 func (s *Server) panicked(req *request, p any) {
 	if p == http.ErrAbortHandler {
 		req.cut = true
 		return
 	}
 	s.log.Error("a request panicked", "method", req.r.Method, "route", req.route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	if err, ok := p.(error); ok && s.cfg.Fatal != nil && (errors.Is(err, fsm.ErrDamaged) || errors.Is(err, fsm.ErrUnknown)) {
-		s.cfg.Fatal(err)
-	}
 	if !req.started() {
 		req.fail(&failure{code: api.CodeInternal, outcome: server.UnknownOutcome, cause: fmt.Errorf("panic: %v", p)})
 		return

@@ -127,7 +127,7 @@ func (e *engine) startRaft(found bool) (err error) {
 		if p := recover(); p != nil {
 			err = exit(ExitStorage, "the log cannot be read: %v", p)
 			if bad, ok := p.(error); ok && errors.Is(bad, fsm.ErrDamaged) {
-				err = exit(ExitUnknownEntry, "an entry of the log is damaged: restore this node from another one, by joining with an empty folder and a new id")
+				err = exit(ExitUnknownEntry, "an entry of the log is damaged: remove this node and begin it anew, with an empty folder and a new --id")
 			}
 		}
 	}()
@@ -143,8 +143,8 @@ func replicaExit(err error) *Exit {
 	switch {
 	case errors.Is(err, fsm.ErrUnknown):
 		return exit(ExitFolderRefused, "the data folder is of a newer todod: run that version")
-	case errors.Is(err, fsm.ErrDamaged):
-		return exit(ExitStorage, "the replica is damaged: restore this node from another one, by joining with an empty folder and a new id")
+	case errors.Is(err, fsm.ErrCorrupt):
+		return exit(ExitStorage, "the replica is damaged: remove this node and begin it anew, with an empty folder and a new --id")
 	}
 	return exit(ExitStorage, "the replica cannot be opened: %v", sentence(err))
 }

@@ -52,19 +52,21 @@ func Open(cfg Config) (*Node, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	listener, err := listen(&cfg) // before the folder is made: a port may be taken
+	if err != nil {
+		return nil, err
+	}
 	f, err := openFolder(cfg.Data, cfg.ID)
 	if err != nil {
+		listener.Close()
 		return nil, err
 	}
 	n := &Node{cfg: cfg, id: f.state.ID, boot: rand.Text(), log: cfg.Logger.With("node", f.state.ID),
 		events: newEvents(), folder: f, ended: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.setGroup(f.state.Group)
-	if err := n.listen(); err != nil {
-		f.close()
-		return nil, err
-	}
 	n.metrics = newMetrics(cfg.Metrics, n)
+	n.open(listener)
 	if err := n.start(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -84,13 +86,19 @@ func (c *Config) check() error {
 	return nil
 }
 
-func (n *Node) listen() error {
-	listener, err := n.cfg.Listener, error(nil)
-	if listener == nil {
-		if listener, err = net.Listen("tcp", n.cfg.Raft); err != nil {
-			return fmt.Errorf("--raft %s cannot be listened on: %w", n.cfg.Raft, opError(err))
-		}
+func listen(cfg *Config) (net.Listener, error) {
+	if cfg.Listener != nil {
+		return cfg.Listener, nil
 	}
+	l, err := net.Listen("tcp", cfg.Raft)
+	if err != nil {
+		return nil, fmt.Errorf("--raft %s cannot be listened on: %w", cfg.Raft, opError(err))
+	}
+	return l, nil
+}
+
+// open lets peers in.
+func (n *Node) open(listener net.Listener) {
 	if n.advertise = n.cfg.AdvertiseRaft; n.advertise == "" {
 		n.advertise = listener.Addr().String()
 	}
@@ -104,7 +112,6 @@ func (n *Node) listen() error {
 		Listener: listener, Dial: dial, Advertise: n.advertise, Log: n.log,
 		Self: n.identity, Admit: n.admit, Handle: n.handle, Lost: n.lost, Refused: n.refusedBy,
 	})
-	return nil
 }
 
 // opError takes the operation and the address out of a network error, which the caller names.
@@ -242,7 +249,9 @@ func (n *Node) storageFailed(err error) {
 	case errors.Is(err, fsm.ErrUnknown):
 		n.end(exit(ExitUnknownEntry, "the log holds an entry of a newer todod: run that version (%v)", err))
 	case errors.Is(err, fsm.ErrDamaged):
-		n.end(exit(ExitUnknownEntry, "stored data is damaged: restore this node from another one, by joining with an empty folder and a new id (%v)", err))
+		n.end(exit(ExitUnknownEntry, "an entry of the log is damaged: remove this node and begin it anew, with an empty folder and a new --id (%v)", err))
+	case errors.Is(err, fsm.ErrCorrupt):
+		n.end(exit(ExitStorage, "the replica is damaged: remove this node and begin it anew, with an empty folder and a new --id (%v)", err))
 	default:
 		n.end(exit(ExitStorage, "the storage failed: free or replace the disk, then start the node again (%v)", sentence(err)))
 	}

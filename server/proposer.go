@@ -39,6 +39,7 @@ type applier interface {
 // entries at a time: a commit round costs the same whatever it carries.
 type proposer struct {
 	raft  applier
+	term  uint64                // commands that are logged in another one are refused
 	stamp func() (int64, error) // the leader's time in Unix ms, or why it may not stamp
 
 	mu      sync.Mutex
@@ -51,8 +52,8 @@ type proposer struct {
 	timeout time.Duration
 }
 
-func newProposer(r applier, stamp func() (int64, error), stats *metrics) *proposer {
-	p := &proposer{raft: r, stamp: stamp, stats: stats, timeout: electionTimeout,
+func newProposer(r applier, term uint64, stamp func() (int64, error), stats *metrics) *proposer {
+	p := &proposer{raft: r, term: term, stamp: stamp, stats: stats, timeout: electionTimeout,
 		wake: make(chan struct{}, 1), slots: make(chan struct{}, maxProposals)}
 	p.done.Go(p.run)
 	return p
@@ -170,7 +171,7 @@ func (p *proposer) propose(batch []*pending) {
 		cmds[i] = &c.cmd
 	}
 	p.stats.proposed(len(live))
-	future := p.raft.Apply(fsm.EncodeEnvelope(stamp, cmds), p.timeout)
+	future := p.raft.Apply(fsm.EncodeEnvelope(fsm.Stamp{Term: p.term, Time: stamp}, cmds), p.timeout)
 	p.done.Go(func() {
 		deliver(live, future)
 		<-p.slots
@@ -183,7 +184,11 @@ func deliver(batch []*pending, future raft.ApplyFuture) {
 	if err == nil {
 		if results, ok := future.Response().([]fsm.Result); ok && len(results) == len(batch) {
 			for i, c := range batch {
-				c.done(results[i], nil)
+				if results[i].Code == fsm.TermOver {
+					c.fail(failure(KindNoLeader, NotApplied, "this node leads no longer"))
+				} else {
+					c.done(results[i], nil)
+				}
 			}
 			return
 		}

@@ -50,7 +50,7 @@ func (e *engine) openTerm() *term {
 	n := e.node
 	t := &term{e: e, number: e.raft.CurrentTerm(), changing: make(chan struct{}, 1)}
 	t.ctx, t.cancel = context.WithCancel(e.ctx)
-	t.proposer = newProposer(e.raft, e.stamp, n.metrics)
+	t.proposer = newProposer(e.raft, t.number, e.stamp, n.metrics)
 	t.registry = newRegistry(t.proposer.submit, n.cfg.Expiry, n.log, n.metrics)
 	n.log.Info("leads the group", "term", t.number)
 	t.done.Go(t.run)

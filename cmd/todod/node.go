@@ -16,13 +16,12 @@ import (
 func contacts() server.Contacts { return httpapi.NewContacts() }
 
 // face is the HTTP server of a node.
-func face(n *server.Node, cfg server.Config, log *slog.Logger, reg *prometheus.Registry, fatal func(error)) *http.Server {
+func face(n *server.Node, cfg server.Config, log *slog.Logger, reg *prometheus.Registry) *http.Server {
 	return httpapi.New(httpapi.Config{
 		Node:           n,
 		Logger:         log,
 		Metrics:        reg,
 		Advertised:     []string{cfg.AdvertiseHTTP},
 		RequestTimeout: cfg.RequestTimeout,
-		Fatal:          fatal,
 	}).HTTPServer()
 }

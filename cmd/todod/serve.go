@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -82,17 +83,12 @@ func serve(f *serveFlags, log *slog.Logger) error {
 		cfg.AdvertiseRaft = raft
 	}
 	cfg.Contacts, cfg.Version, cfg.Logger, cfg.Metrics = contacts(), cli.Version(), log, reg
+	cfg.Fatal = die
 	node, err := server.Open(cfg)
 	if err != nil {
 		return ended(err)
 	}
-	damage := make(chan error, 1)
-	web := face(node, cfg, log, reg, func(err error) {
-		select {
-		case damage <- err:
-		default:
-		}
-	})
+	web := face(node, cfg, log, reg)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	log.Info("serving", "id", node.ID(), "http", listener.Addr().String(), "version", cfg.Version)
@@ -100,10 +96,6 @@ func serve(f *serveFlags, log *slog.Logger) error {
 	select {
 	case <-node.Done():
 		return leave(node, web, log)
-	case err := <-damage:
-		log.Error("the replica is damaged", "error", err)
-		// Nothing more may be answered from it, and nothing flushed to it.
-		return &cli.Error{Code: server.ExitUnknownEntry, Err: errors.New("the replica is damaged: take this node out and begin it anew with an empty folder and a new --id")}
 	case err := <-failed:
 		return errors.Join(err, node.Close())
 	case sig := <-sigs:
@@ -118,6 +110,13 @@ func serve(f *serveFlags, log *slog.Logger) error {
 	case <-sigs:
 		return errors.New("stopped at once by a second signal")
 	}
+}
+
+// die ends the process on the spot: after a failed disk nothing more may be answered, and nothing
+// flushed.
+func die(why *server.Exit) {
+	fmt.Fprintln(os.Stderr, "todod: "+why.Reason)
+	os.Exit(why.Code)
 }
 
 // stop ends a node in the order that costs nobody a request: leadership first, then what is

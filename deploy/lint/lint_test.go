@@ -34,8 +34,11 @@ var layers = map[string][]string{
 	"todod/server":      {"todod/fsm", "todod/fsm/todo"},
 	"todod/httpapi/api": {"todod/fsm/todo"},
 	"todod/httpapi":     {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api"},
-	"todod/cmd/todod":   {"todod/httpapi", "todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api"},
-	"todod/cmd/todo":    {"todod/httpapi/api", "todod/fsm/todo"},
+	"todod/cmd/todod":   {"todod/httpapi", "todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api", "todod/cmd/internal/cli"},
+	"todod/cmd/todo":    {"todod/httpapi/api", "todod/fsm/todo", "todod/cmd/internal/cli"},
+
+	"todod/cmd/internal/cli":     {"todod/httpapi/api"},
+	"todod/cmd/internal/clitest": {"todod/httpapi/api"},
 }
 
 // never is what a package must not link, directly or through another.
