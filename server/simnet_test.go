@@ -15,14 +15,15 @@ import (
 // what is sent waits, and nobody is told.
 type simNet struct {
 	mu        sync.Mutex
-	changed   *sync.Cond
+	changed   *sync.Cond // who listens and who may reach whom; each end of a connection has its own
 	listeners map[string]*simListener
 	cut       map[[2]string]bool // from, to: one direction
+	refuse    map[[2]string]bool // from, to: a dial that finds nobody
 	conns     map[*simConn]bool
 }
 
 func newSimNet() *simNet {
-	n := &simNet{listeners: map[string]*simListener{}, cut: map[[2]string]bool{}, conns: map[*simConn]bool{}}
+	n := &simNet{listeners: map[string]*simListener{}, cut: map[[2]string]bool{}, refuse: map[[2]string]bool{}, conns: map[*simConn]bool{}}
 	n.changed = sync.NewCond(&n.mu)
 	return n
 }
@@ -91,15 +92,27 @@ func (n *simNet) dial(ctx context.Context, from, to string) (net.Conn, error) {
 		return nil, ctx.Err()
 	}
 	l := n.listeners[to]
-	if l == nil {
+	if l == nil || n.refuse[[2]string{from, to}] {
 		return nil, &net.OpError{Op: "dial", Net: "sim", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	}
-	a, b := &simConn{net: n, local: from, remote: to}, &simConn{net: n, local: to, remote: from}
+	a, b := n.conn(from, to), n.conn(to, from)
 	a.peer, b.peer = b, a
 	n.conns[a], n.conns[b] = true, true
 	l.queue = append(l.queue, b)
 	n.changed.Broadcast()
 	return a, nil
+}
+
+func (n *simNet) conn(local, remote string) *simConn {
+	return &simConn{net: n, local: local, remote: remote, changed: sync.NewCond(&n.mu)}
+}
+
+// tellAll wakes everybody. It is called with mu held.
+func (n *simNet) tellAll() {
+	n.changed.Broadcast()
+	for c := range n.conns {
+		c.changed.Broadcast()
+	}
 }
 
 // cutOff cuts every link of an address, in both directions.
@@ -111,11 +124,46 @@ func (n *simNet) cutOff(addr string, others []string) {
 	}
 }
 
+// cutWay cuts what one address sends to another.
+func (n *simNet) cutWay(from, to string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut[[2]string{from, to}] = true
+}
+
+// sever breaks every stream between two addresses, "" for any; both sides may dial again.
+func (n *simNet) sever(addr, other string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.conns {
+		if c.local == addr && (other == "" || c.remote == other) {
+			c.broken, c.peer.broken = true, true
+			c.tell()
+		}
+	}
+}
+
+// refused has the dials from one address to another refused, as if nobody listened there.
+func (n *simNet) refused(from, to string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.refuse[[2]string{from, to}] = true
+}
+
+// deafen takes the listener of an address away; what is connected stays.
+func (n *simNet) deafen(addr string) {
+	n.mu.Lock()
+	l := n.listeners[addr]
+	n.mu.Unlock()
+	_ = l.Close()
+}
+
 func (n *simNet) heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.cut)
-	n.changed.Broadcast()
+	clear(n.refuse)
+	n.tellAll()
 }
 
 // kill ends all that an address has open, as the end of its process would.
@@ -129,6 +177,7 @@ func (n *simNet) kill(addr string) {
 	for c := range n.conns {
 		if c.local == addr {
 			c.closed = true
+			c.tell()
 			delete(n.conns, c)
 		}
 	}
@@ -144,8 +193,16 @@ type simConn struct {
 	// guarded by net.mu
 	buf           []byte
 	closed        bool
+	broken        bool // reset by the network
 	readBy, wrBy  time.Time
 	readT, writeT *time.Timer
+	changed       *sync.Cond
+}
+
+// tell wakes both ends. It is called with net.mu held.
+func (c *simConn) tell() {
+	c.changed.Broadcast()
+	c.peer.changed.Broadcast()
 }
 
 func (c *simConn) Read(b []byte) (int, error) {
@@ -156,17 +213,19 @@ func (c *simConn) Read(b []byte) (int, error) {
 		switch {
 		case c.closed:
 			return 0, net.ErrClosed
+		case c.broken:
+			return 0, syscall.ECONNRESET
 		case past(c.readBy):
 			return 0, os.ErrDeadlineExceeded
 		case link && len(c.buf) > 0:
 			n := copy(b, c.buf)
 			c.buf = c.buf[n:]
-			c.net.changed.Broadcast()
+			c.tell()
 			return n, nil
 		case link && c.peer.closed:
 			return 0, io.EOF
 		}
-		c.net.changed.Wait()
+		c.changed.Wait()
 	}
 }
 
@@ -176,19 +235,21 @@ const simBuffer = 1 << 20
 func (c *simConn) Write(b []byte) (int, error) {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
-	for len(c.peer.buf) > simBuffer && !c.closed && !c.peer.closed && !past(c.wrBy) {
-		c.net.changed.Wait()
+	for len(c.peer.buf) > simBuffer && !c.closed && !c.broken && !c.peer.closed && !past(c.wrBy) {
+		c.changed.Wait()
 	}
 	switch {
 	case c.closed:
 		return 0, net.ErrClosed
+	case c.broken:
+		return 0, syscall.ECONNRESET
 	case past(c.wrBy):
 		return 0, os.ErrDeadlineExceeded
 	case c.peer.closed && !c.net.cut[[2]string{c.local, c.remote}]:
 		return 0, syscall.EPIPE
 	}
 	c.peer.buf = append(c.peer.buf, b...)
-	c.net.changed.Broadcast()
+	c.tell()
 	return len(b), nil
 }
 
@@ -207,7 +268,7 @@ func (c *simConn) Close() error {
 			t.Stop()
 		}
 	}
-	c.net.changed.Broadcast()
+	c.tell()
 	return nil
 }
 
@@ -240,8 +301,8 @@ func (c *simConn) setDeadline(at *time.Time, timer **time.Timer, t time.Time) {
 		*timer = time.AfterFunc(time.Until(t), func() {
 			c.net.mu.Lock()
 			defer c.net.mu.Unlock()
-			c.net.changed.Broadcast()
+			c.tell()
 		})
 	}
-	c.net.changed.Broadcast()
+	c.tell()
 }

@@ -171,7 +171,9 @@ func problem(err error) string {
 func (st *story) addSome(id, list string, times int) string {
 	for range times {
 		if _, err := st.add(id, list, WriteOptions{}); err != nil {
-			return fmt.Sprintf("%s (%s)", AsError(err).Detail, AsError(err).Outcome)
+			// Which node leads is chance where a story does not say so.
+			said := strings.ReplaceAll(AsError(err).Detail, "leader "+st.node(id).engine().leaderID()+" is", "leader is")
+			return fmt.Sprintf("%s (%s)", said, AsError(err).Outcome)
 		}
 	}
 	return ""

@@ -47,6 +47,7 @@ func (t *transport) pump() {
 		select {
 		case rpc := <-t.NetworkTransport.Consumer():
 			t.listen(rpc)
+			rpc.Command = t.vouch(rpc.Command)
 			select {
 			case t.in <- rpc:
 			case <-t.closed:
@@ -76,6 +77,38 @@ func (t *transport) listen(rpc raft.RPC) {
 	if r := t.raft.Load(); ok && r != nil && req.Term >= r.CurrentTerm() {
 		t.heard.Store(max(1, int64(time.Since(t.start))))
 	}
+}
+
+// vouch has a request for a vote judged by its log alone. Raft refuses a candidate that
+// has no vote in this node's configuration, but the log of this node may lack the entry that
+// gave it one: were the leader to die right then, the two nodes left of three could
+// never elect. A majority's votes are safe whatever configuration those who
+// give them know, and a candidate that was itself left behind has the shorter log.
+func (t *transport) vouch(command any) any {
+	r := t.raft.Load()
+	if r == nil {
+		return command
+	}
+	conf := r.GetConfiguration().Configuration()
+	stranger := func(id []byte) bool {
+		s, in := find(conf, string(id))
+		return !in || s.Suffrage != raft.Voter
+	}
+	switch req := command.(type) {
+	case *raft.RequestVoteRequest:
+		if stranger(req.ID) {
+			known := *req
+			known.ID = nil // not checked then; the vote goes to the address
+			return &known
+		}
+	case *raft.RequestPreVoteRequest:
+		if all := voters(conf); stranger(req.ID) && len(all) > 0 {
+			known := *req
+			known.ID = []byte(all[0].ID) // checked for having a vote, and for nothing else
+			return &known
+		}
+	}
+	return command
 }
 
 // lastContact is how long ago a leader was heard, -1 for never.
