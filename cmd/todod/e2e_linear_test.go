@@ -67,9 +67,9 @@ type worker struct {
 // send does one request and tells what became of it: "done", "not_applied" or "unknown".
 func (w *worker) send(method, path, body string, header ...string) (answer, string) {
 	n := w.nodes[w.random.IntN(len(w.nodes))]
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
 	defer cancel()
-	a, err := n.request(ctx, method, path, body, append(header, "Prefer", "wait=2")...)
+	a, err := n.request(ctx, method, path, body, append(header, "Prefer", "wait=1")...)
 	switch {
 	case err != nil:
 		<-time.After(5 * time.Millisecond) // a dead node refuses at once: the others need not be flooded

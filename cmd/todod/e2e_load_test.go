@@ -58,9 +58,9 @@ func (l *load) end() {
 // send tries once. Its answer is "yes", "no" (certainly not applied) or "" (not known).
 func (l *load) send(n *node, w int, title, key string) string {
 	// Not the load's context: a request in flight when the load is stopped is waited for.
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
 	defer cancel()
-	header := []string{"Prefer", "wait=2"}
+	header := []string{"Prefer", "wait=1"}
 	if key != "" {
 		header = append(header, "Idempotency-Key", key)
 	}
