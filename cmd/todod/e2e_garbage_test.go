@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -22,7 +23,8 @@ func TestE2EGarbageOnThePeerPort(t *testing.T) {
 	noise := make([]byte, 64<<10)
 	random.Read(noise)
 
-	for name, bytes := range map[string][]byte{
+	var strangers sync.WaitGroup
+	for name, says := range map[string][]byte{
 		"http":        []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
 		"noise":       noise,
 		"zeros":       make([]byte, 4096),
@@ -30,14 +32,17 @@ func TestE2EGarbageOnThePeerPort(t *testing.T) {
 	} {
 		for range 20 {
 			c := dial(t, n.raft)
-			c.SetDeadline(time.Now().Add(patience))
-			c.Write(bytes) // it may be closed on us: that is an answer too
-			if _, err := io.Copy(io.Discard, c); isTimeout(err) {
-				t.Errorf("%s: the connection was kept open", name)
-			}
-			c.Close()
+			defer c.Close()
+			strangers.Go(func() {
+				c.SetDeadline(time.Now().Add(patience))
+				c.Write(says) // it may be closed on us: that is an answer too
+				if _, err := io.Copy(io.Discard, c); isTimeout(err) {
+					t.Errorf("%s: the connection was kept open", name)
+				}
+			})
 		}
 	}
+	strangers.Wait()
 	c := tls.Client(dial(t, n.raft), &tls.Config{InsecureSkipVerify: true})
 	c.SetDeadline(time.Now().Add(patience))
 	if err := c.Handshake(); err == nil || isTimeout(err) {

@@ -16,12 +16,12 @@ type side struct {
 	unknown []string
 }
 
-// try adds many entries to one list at some nodes, 50 at a time.
+// try adds many entries to one list at some nodes, 200 at a time.
 func (s *side) try(t *testing.T, nodes []*node, list, prefix string, count int) {
 	t.Helper()
 	var wg sync.WaitGroup
 	next := make(chan int)
-	for range 50 {
+	for range 200 {
 		wg.Go(func() {
 			for i := range next {
 				s.one(t, nodes[i%len(nodes)], list, fmt.Sprintf("%s-%d", prefix, i))
@@ -128,6 +128,32 @@ func TestE2ESplit(t *testing.T) {
 		for _, n := range g.nodes {
 			few.check(t, n, "bob", minority)
 			many.check(t, n, "bob", majority)
+		}
+	}
+	g.wantSameHashes(g.nodes...)
+}
+
+// All three are cut off from each other and then healed, so that whoever led may lead again
+// with what nobody else has. What was said to be not applied is not applied then either.
+func TestE2ESplitThreeWays(t *testing.T) {
+	g, c := newCabledGroup(t, 3)
+	for round := range rounds(6, 2) {
+		list := fmt.Sprintf("bob-%d", round)
+		leader := g.leader()
+		rest := g.others(leader)
+		c.cut([]*node{leader}, rest)
+		c.cut(rest[:1], rest[1:])
+		adds := &side{}
+		adds.try(t, []*node{leader, rest[0], leader}, list, "alone", 200)
+		if len(adds.yes) != 0 {
+			t.Errorf("%d adds were acknowledged without a majority", len(adds.yes))
+		}
+		c.heal()
+		g.leader()
+		g.waitReady(g.nodes...)
+		g.nodes[0].add(list, "healed") // behind all that came before it in the log
+		for _, n := range g.nodes {
+			adds.check(t, n, list, "alone")
 		}
 	}
 	g.wantSameHashes(g.nodes...)
