@@ -32,7 +32,7 @@ func benchGroup(b *testing.B, size int) []*Node {
 		nodes[i] = n
 		b.Cleanup(func() { n.Close() })
 	}
-	for len(voters(first(nodes[0].engine().configuration()))) < size {
+	for len(voters(nodes[0].engine().configuration())) < size {
 		time.Sleep(5 * time.Millisecond)
 	}
 	return nodes

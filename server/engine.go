@@ -228,10 +228,10 @@ func (e *engine) campaign(why string) {
 	}
 }
 
-// configuration is the newest one in the log, committed or not.
-func (e *engine) configuration() (raft.Configuration, uint64) {
-	f := e.raft.GetConfiguration()
-	return f.Configuration(), f.Index()
+// configuration is the newest one in the log, committed or not. Raft does not tell its index, so
+// changes of it cannot name the one they are made from: term.changing keeps them apart.
+func (e *engine) configuration() raft.Configuration {
+	return e.raft.GetConfiguration().Configuration()
 }
 
 // voters returns the voters of a configuration.

@@ -43,7 +43,10 @@ func (e *events) add(typ, node string, term uint64, now time.Time) {
 func (e *events) since(seq uint64) ([]Event, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if seq >= e.last {
+	if seq > e.last { // of an earlier run of the process
+		seq = 0
+	}
+	if seq == e.last {
 		return nil, e.more
 	}
 	first := e.kept[0].Seq

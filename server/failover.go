@@ -45,7 +45,7 @@ func (m *monitor) bereaved(p *watched) {
 // mayFollow reports whether this node may stand for election in the place of a dead leader.
 func (m *monitor) mayFollow(leader string, term uint64) bool {
 	e := m.e
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	self, ok := find(conf, e.node.id)
 	return ok && self.Suffrage == raft.Voter && e.raft.State() == raft.Follower &&
 		e.leaderID() == leader && e.raft.CurrentTerm() == term && e.ctx.Err() == nil
@@ -79,7 +79,7 @@ func (m *monitor) drained(boot string) {
 // this node, and whether a majority of all voters agrees.
 func (m *monitor) poll(leader, boot string) (rank int, agreed bool) {
 	e := m.e
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	all := voters(conf)
 	ctx, cancel := context.WithTimeout(e.ctx, pollTimeout)
 	defer cancel()
@@ -163,7 +163,7 @@ func (m *monitor) beginAlone() {
 	if e.leaderID() != "" || e.raft.State() != raft.Follower {
 		return
 	}
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	all := voters(conf)
 	if self, ok := find(conf, e.node.id); !ok || self.Suffrage != raft.Voter {
 		return

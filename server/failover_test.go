@@ -333,7 +333,7 @@ func TestFailoverNonvoter(t *testing.T) {
 		})
 		leader, plain := s.node("n1").engine(), s.node("n4").engine()
 		isPlain := func() bool {
-			server, _ := find(first(plain.configuration()), "n4")
+			server, _ := find(plain.configuration(), "n4")
 			return server.Suffrage == raft.Nonvoter
 		}
 		s.await("n4 has no vote", func() bool { // its leader gives it one again before long

@@ -56,7 +56,7 @@ func openFolder(data, id string) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{dir: filepath.Join(data, id)}
-	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+	if err := makeDir(f.dir); err != nil {
 		return nil, exit(ExitFailed, "the data folder cannot be made: %v", sentence(err))
 	}
 	if err := f.acquire(); err != nil {
@@ -67,6 +67,32 @@ func openFolder(data, id string) (*folder, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// makeDir makes a folder and those above it, durably: a node whose folder with its vote in it is
+// gone after a power cut would come back as another one.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // defaultID is the only node folder in data, else the name of the host.
@@ -191,13 +217,7 @@ func (f *folder) write(b []byte) (err error) {
 }
 
 // sync makes the names in the folder durable.
-func (f *folder) sync() error {
-	dir, err := os.Open(f.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
+func (f *folder) sync() error { return syncDir(f.dir) }
 
 // wipe takes the log and the replica away: for a node that leaves a group of one, which
 // never accepted a write, to join another.

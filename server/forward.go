@@ -19,7 +19,7 @@ type forwarder struct {
 	e     *engine
 	mu    sync.Mutex
 	queue []*pending
-	to    leadership
+	bytes int // of queue
 	slots chan struct{}
 }
 
@@ -27,21 +27,21 @@ func newForwarder(e *engine) *forwarder {
 	return &forwarder{e: e, slots: make(chan struct{}, maxForwards)}
 }
 
-// submit queues a command for a leader. It does not block. What waits for another leader
-// than the newest goes there too and is refused by it unless it leads.
-func (f *forwarder) submit(to leadership, c *pending) {
+// submit queues a command for the leader. It does not block.
+func (f *forwarder) submit(c *pending) {
 	f.mu.Lock()
-	if len(f.queue) >= maxWaiting {
+	if len(f.queue) >= maxWaiting || f.bytes >= maxWaitingBytes {
 		f.mu.Unlock()
 		c.fail(failure(KindOverloaded, NotApplied, "this node has too many writes waiting: try again"))
 		return
 	}
 	f.queue = append(f.queue, c)
-	f.to = to
+	f.bytes += c.cmd.Size()
 	f.mu.Unlock()
 	select {
 	case f.slots <- struct{}{}:
 		if !f.e.crew.spawn(f.drain) {
+			<-f.slots
 			f.abandon()
 		}
 	default: // a call that is under way takes it along when it returns
@@ -52,7 +52,7 @@ func (f *forwarder) submit(to leadership, c *pending) {
 func (f *forwarder) abandon() {
 	f.mu.Lock()
 	queue := f.queue
-	f.queue = nil
+	f.queue, f.bytes = nil, 0
 	f.mu.Unlock()
 	for _, c := range queue {
 		c.fail(stopping())
@@ -62,7 +62,7 @@ func (f *forwarder) abandon() {
 // drain sends batches until nothing waits.
 func (f *forwarder) drain() {
 	for {
-		to, batch := f.take()
+		batch := f.take()
 		if len(batch) == 0 {
 			<-f.slots
 			if !f.waits() {
@@ -75,7 +75,7 @@ func (f *forwarder) drain() {
 				return
 			}
 		}
-		f.send(to, batch)
+		f.send(batch)
 	}
 }
 
@@ -85,15 +85,17 @@ func (f *forwarder) waits() bool {
 	return len(f.queue) > 0
 }
 
-func (f *forwarder) take() (leadership, []*pending) {
+func (f *forwarder) take() []*pending {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	size, n := 0, 0
+	size, ops, n := 0, 0, 0
 	for n < len(f.queue) {
 		size += f.queue[n].cmd.Size() + len(f.queue[n].list)
-		if size > maxForwardBytes && n > 0 {
+		ops += f.queue[n].ops
+		if (size > maxForwardBytes || ops > maxForwardOps) && n > 0 {
 			break
 		}
+		f.bytes -= f.queue[n].cmd.Size()
 		n++
 	}
 	batch := f.queue[:n:n]
@@ -101,19 +103,28 @@ func (f *forwarder) take() (leadership, []*pending) {
 	if len(f.queue) == 0 {
 		f.queue = nil
 	}
-	return f.to, batch
+	return batch
 }
 
 // send makes one call with a batch and tells each command's outcome.
-func (f *forwarder) send(to leadership, batch []*pending) {
+func (f *forwarder) send(batch []*pending) {
+	e := f.e
+	to, ok := e.leader()
+	if !ok || to.term != nil {
+		for _, c := range batch {
+			c.fail(failure(KindNoLeader, NotApplied, "the leader changed before the write was sent"))
+		}
+		return
+	}
 	batch = slices.DeleteFunc(batch, func(c *pending) bool { return !c.claim() })
 	if len(batch) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(f.e.ctx, f.e.node.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(e.ctx, e.node.cfg.RequestTimeout)
 	defer cancel()
-	f.e.node.metrics.forwarded(len(batch))
-	reply, err := f.e.node.port.Client(to.id, to.addr).Call(ctx, callForward, encodeForward(batch))
+	e.whileLeads(cancel, ctx, to)
+	e.node.metrics.forwarded(len(batch))
+	reply, err := e.node.port.Client(to.id, to.addr).Call(ctx, callForward, encodeForward(batch))
 	var answers []answer
 	if err == nil {
 		answers, err = decodeAnswers(reply, len(batch))
@@ -271,8 +282,10 @@ func (e *engine) acceptBatch(t *term, batch []*pending, reply func([]byte)) {
 			t.accept(c)
 		}
 	}
-	e.crew.spawn(func() {
+	if !e.crew.spawn(func() {
 		left.Wait()
 		reply(encodeAnswers(answers))
-	})
+	}) {
+		reply(nil) // stopping: the caller takes it for unknown
+	}
 }

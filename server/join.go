@@ -158,9 +158,11 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 	}
 	n.gate.Lock() // from here on writes are refused
 	defer n.gate.Unlock()
-	if err := e.neverWritten(); err != nil {
+	done, err := e.alone(ctx)
+	if err != nil {
 		return err
 	}
+	defer done()
 	former := n.groupID()
 	err = n.folder.change(func(s *folderState) {
 		s.Phase, s.Targets, s.Group, s.Former = phaseJoining, []string{addr}, "", former
@@ -175,7 +177,7 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 		return failure(KindStorage, UnknownOutcome, "the data folder could not be closed")
 	}
 	asked := make(chan struct{})
-	n.done.Go(func() {
+	n.crew.spawn(func() {
 		defer close(asked)
 		n.join([]string{addr})
 	})
@@ -192,7 +194,7 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 
 // mayLeave checks before anything is given up that there is a group to join.
 func (n *Node) mayLeave(ctx context.Context, e *engine, addr string) error {
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	if len(conf.Servers) > 1 {
 		return failure(KindConflict, NotApplied, "this node is in a group of %d nodes: remove it there first, and begin with an empty folder", len(conf.Servers))
 	}
@@ -212,6 +214,31 @@ func (n *Node) mayLeave(ctx context.Context, e *engine, addr string) error {
 		return failure(KindConflict, NotApplied, "the node at %s is of this node's own group", addr)
 	}
 	return nil
+}
+
+// alone makes sure that this is still a group of one that nobody wrote to, and keeps it so until
+// done is called.
+func (e *engine) alone(ctx context.Context) (done func(), err error) {
+	t := e.term.Load()
+	if t == nil {
+		return nil, failure(KindNoLeader, NotApplied, "this node is not ready yet: try again")
+	}
+	select {
+	case t.changing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, failure(KindTimeout, NotApplied, "another change of the group is under way: try again")
+	}
+	done = func() { <-t.changing }
+	if len(e.configuration().Servers) != 1 {
+		err = failure(KindConflict, NotApplied, "another node has just joined this one")
+	} else {
+		err = e.neverWritten()
+	}
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
 }
 
 // neverWritten refuses to give up a log that says anything.

@@ -12,6 +12,8 @@ const (
 	// maxWaiting is how many commands may wait for the proposer, over all lists, before
 	// the node answers 503: some seconds of work.
 	maxWaiting = 32_768
+	// maxWaitingBytes bounds the same in bytes: a command may be 1 MiB.
+	maxWaitingBytes = 64 << 20
 	// maxEntryBytes bounds what is coalesced into one log entry. Raft's thresholds count
 	// entries, not bytes, and MaxAppendEntries of them travel together. One
 	// command may be larger than this and then goes alone.
@@ -21,8 +23,10 @@ const (
 	maxProposals = 2
 	// maxForwards is how many batches a follower has on their way to the leader.
 	maxForwards = 4
-	// maxForwardBytes bounds one forwarded batch.
+	// maxForwardBytes bounds one forwarded batch, and maxForwardOps its answer: an operation is
+	// answered with an entry, of at most some 4 KB, and a frame between peers has 16 MiB.
 	maxForwardBytes = 1 << 20
+	maxForwardOps   = 2000
 
 	// electionTimeout serves as heartbeat, election and lease timeout: shorter ones lead to
 	// needless elections under full load on small machines.

@@ -84,10 +84,8 @@ func (e *engine) change(ctx context.Context, a admin) error {
 		if err == nil {
 			return nil
 		}
-		failed := AsError(err)
-		failed.Leader = e.leaderID()
-		if !again(failed.Kind) || !wait(ctx, roundPause) {
-			return failed
+		if !again(AsError(err).Kind) || !wait(ctx, roundPause) {
+			return AsError(err).toldBy(e.leaderID())
 		}
 	}
 }
@@ -139,16 +137,16 @@ func (t *term) add(ctx context.Context, req JoinRequest) error {
 	if err := t.record(ctx, m); err != nil {
 		return err
 	}
-	conf, index := t.e.configuration()
+	conf := t.e.configuration()
 	id, addr := raft.ServerID(req.ID), raft.ServerAddress(req.Raft)
 	old, in := find(conf, req.ID)
 	switch {
 	case in && old.Address == addr:
 		return nil
 	case in && old.Suffrage == raft.Voter:
-		return configError(t.e.raft.AddVoter(id, addr, index, remaining(ctx)).Error())
+		return configError(t.e.raft.AddVoter(id, addr, 0, remaining(ctx)).Error())
 	}
-	return configError(t.e.raft.AddNonvoter(id, addr, index, remaining(ctx)).Error())
+	return configError(t.e.raft.AddNonvoter(id, addr, 0, remaining(ctx)).Error())
 }
 
 // mayAdd checks a request by what the group knows; what it cannot see is refused when applied.
@@ -172,7 +170,7 @@ func (t *term) mayAdd(req JoinRequest) error {
 		return stopping()
 	}
 	defer view.Close()
-	conf, _ := t.e.configuration()
+	conf := t.e.configuration()
 	for _, m := range view.Members() {
 		_, in := find(conf, m.ID)
 		if m.ID != req.ID && in && (m.HTTP == req.HTTP || m.Raft == req.Raft) {
@@ -195,7 +193,7 @@ func (t *term) record(ctx context.Context, m fsm.Member) error {
 // between leaves a node that must be removed again, never one that could come back.
 func (t *term) remove(ctx context.Context, id string) error {
 	e := t.e
-	conf, index := e.configuration()
+	conf := e.configuration()
 	server, in := find(conf, id)
 	m, known, err := t.member(id)
 	switch {
@@ -222,15 +220,13 @@ func (t *term) remove(ctx context.Context, id string) error {
 	if !in {
 		return nil
 	}
-	if err := configError(e.raft.RemoveServer(server.ID, index, remaining(ctx)).Error()); err != nil {
+	if err := configError(e.raft.RemoveServer(server.ID, 0, remaining(ctx)).Error()); err != nil {
 		return err
 	}
-	client := e.node.port.Client(id, string(server.Address))
-	e.crew.spawn(func() { // a node that does not hear of it is told when it comes back
-		ctx, cancel := context.WithTimeout(e.ctx, pingTimeout)
-		defer cancel()
-		_, _ = client.Call(ctx, callRemoved, nil)
-	})
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	// A node that does not hear of it is told when it comes back.
+	_, _ = e.node.port.Client(id, string(server.Address)).Call(ctx, callRemoved, nil)
 	return nil
 }
 
@@ -279,7 +275,7 @@ func configError(err error) error {
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return failure(KindTimeout, NotApplied, "another change of the group is under way: try again")
 	}
-	return failure(KindConflict, NotApplied, "the group cannot be changed now: %v", err)
+	return failure(KindTimeout, UnknownOutcome, "the group could not be changed: %v", err)
 }
 
 func remaining(ctx context.Context) time.Duration {
@@ -292,7 +288,7 @@ func remaining(ctx context.Context) time.Duration {
 // handOver hands leadership to a voter, "" for the one that is best prepared, and waits until
 // this node knows who leads.
 func (e *engine) handOver(ctx context.Context, to string) error {
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	var best raft.Server
 	var most uint64
 	for _, v := range voters(conf) {
@@ -343,24 +339,38 @@ func configTransfer(err error) error {
 func (t *term) promote() {
 	pause := promoteEvery
 	for wait(t.ctx, pause) {
-		conf, index := t.e.configuration()
 		pause = pingEvery
-		for _, s := range conf.Servers {
-			if s.Suffrage != raft.Nonvoter {
-				continue
+		for _, s := range t.e.configuration().Servers {
+			if s.Suffrage == raft.Nonvoter {
+				pause = promoteEvery
+				t.e.monitor.look(string(s.ID))
+				t.mayPromote(s)
 			}
-			pause = promoteEvery
-			t.e.monitor.look(string(s.ID))
-			applied, alive := t.e.monitor.applied(string(s.ID))
-			if !alive || applied+maxLag < t.e.raft.CommitIndex() {
-				continue
-			}
-			t.e.node.log.Info("gives a vote", "to", s.ID)
-			if err := t.e.raft.AddVoter(s.ID, s.Address, index, electionTimeout).Error(); err != nil {
-				t.e.node.log.Debug("no vote given: tried again", "to", s.ID, "err", err)
-			}
-			break // the configuration has changed
 		}
+	}
+}
+
+// mayPromote gives a member its vote if it has caught up, unless another change is under way.
+func (t *term) mayPromote(s raft.Server) {
+	e := t.e
+	applied, alive := e.monitor.applied(string(s.ID))
+	if !alive || applied+maxLag < e.raft.CommitIndex() {
+		return
+	}
+	select {
+	case t.changing <- struct{}{}:
+		defer func() { <-t.changing }()
+	default:
+		return
+	}
+	now, in := find(e.configuration(), string(s.ID))
+	m, known, err := t.member(string(s.ID))
+	if err != nil || !in || now.Suffrage != raft.Nonvoter || known && m.Status == fsm.Removed {
+		return
+	}
+	e.node.log.Info("gives a vote", "to", s.ID)
+	if err := e.raft.AddVoter(s.ID, s.Address, 0, electionTimeout).Error(); err != nil {
+		e.node.log.Debug("no vote given: tried again", "to", s.ID, "err", err)
 	}
 }
 
@@ -375,7 +385,7 @@ func (e *engine) announce() {
 		}
 		m, ok := view.Member(n.id)
 		view.Close()
-		conf, _ := e.configuration()
+		conf := e.configuration()
 		if server, in := find(conf, n.id); ok && m.HTTP == req.HTTP && m.Raft == req.Raft && (!in || string(server.Address) == req.Raft) {
 			return
 		}

@@ -59,12 +59,14 @@ type pong struct {
 // clock is this node's clock against the median of the voters'.
 type clock struct {
 	offset time.Duration
-	known  bool // a majority's clocks are
+	known  bool      // a majority's clocks are
+	wall   time.Time // what this node's clock said then
+	at     time.Time // when that was, by the clock that nobody sets
 }
 
 func newMonitor(e *engine) *monitor {
 	m := &monitor{e: e, peers: map[string]*watched{}}
-	m.clock.Store(&clock{})
+	m.clock.Store(&clock{wall: e.node.cfg.Now(), at: time.Now()})
 	return m
 }
 
@@ -97,7 +99,7 @@ func (m *monitor) run() {
 // reconcile begins to watch new members and forgets those that went.
 func (m *monitor) reconcile() {
 	e := m.e
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	members := map[string]bool{}
 	for _, s := range conf.Servers {
 		id := string(s.ID)
@@ -305,7 +307,7 @@ func (m *monitor) applied(id string) (index uint64, ok bool) {
 
 // measure compares this node's clock with the voters'.
 func (m *monitor) measure() {
-	conf, _ := m.e.configuration()
+	conf := m.e.configuration()
 	all := voters(conf)
 	var offsets []time.Duration
 	m.mu.Lock()
@@ -319,7 +321,7 @@ func (m *monitor) measure() {
 		}
 	}
 	m.mu.Unlock()
-	c := clock{known: len(offsets) > len(all)/2}
+	c := clock{known: len(offsets) > len(all)/2, wall: m.e.node.cfg.Now(), at: time.Now()}
 	if c.known {
 		c.offset = -median(offsets)
 	}
@@ -342,7 +344,10 @@ func (e *engine) offset() time.Duration { return e.monitor.clock.Load().offset }
 // every key expire for good.
 func (e *engine) clockError() error {
 	c := e.monitor.clock.Load()
+	step := e.node.cfg.Now().Round(0).Sub(c.wall.Round(0)) - time.Since(c.at)
 	switch {
+	case step.Abs() > maxClockOffset: // it was set since the others were asked
+		return failure(KindClock, NotApplied, "the clock of the leader %s was set %s ahead or back: it is compared with the others first", e.node.id, step.Abs().Round(time.Second))
 	case !c.known:
 		return failure(KindClock, NotApplied, "the leader %s has not compared its clock with the other nodes yet: try again", e.node.id)
 	case c.offset.Abs() > maxClockOffset:

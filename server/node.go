@@ -39,7 +39,7 @@ type Node struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   sync.WaitGroup
+	crew   crew
 	ended  chan struct{}
 	exit   atomic.Pointer[Exit]
 	closed sync.Once
@@ -133,13 +133,13 @@ func (n *Node) start() error {
 	case s.Phase == phaseMember:
 		return n.run(false)
 	case s.Phase == phaseJoining:
-		n.done.Go(func() { n.join(s.Targets) })
+		n.crew.spawn(func() { n.join(s.Targets) })
 		return nil
 	case s.Phase == phaseEmpty && n.cfg.BootstrapExpect > 0:
-		n.done.Go(n.expect)
+		n.crew.spawn(n.expect)
 		return nil
 	case s.Phase == phaseEmpty && len(n.cfg.Join) > 0:
-		n.done.Go(func() { n.join(n.cfg.Join) })
+		n.crew.spawn(func() { n.join(n.cfg.Join) })
 		return nil
 	}
 	return n.found()
@@ -170,6 +170,8 @@ func (n *Node) found() error {
 		if err := n.folder.change(func(s *folderState) { s.Phase, s.Group = phaseFounding, group }); err != nil {
 			return err
 		}
+	} else if err := n.folder.wipe(); err != nil { // Raft cannot go on from a group that is half made
+		return err
 	}
 	n.setGroup(n.folder.state.Group)
 	n.log.Info("founds a group", "group", n.groupID())
@@ -208,7 +210,7 @@ func (n *Node) admit(p peer.Identity) *peer.Refused {
 	}
 	defer view.Close()
 	m, known := view.Member(p.Node)
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	_, in := find(conf, p.Node)
 	switch {
 	case known && m.Folder != p.Folder:
@@ -229,7 +231,7 @@ func (n *Node) refusedBy(r *peer.Refused) {
 
 // removed ends this node after it was taken out of its group.
 func (n *Node) removed(code int) {
-	n.done.Go(func() {
+	n.crew.spawn(func() {
 		n.member.Lock()
 		defer n.member.Unlock()
 		if n.ctx.Err() != nil || n.folder.state.Phase == phaseRemoved {
@@ -247,7 +249,7 @@ func (n *Node) removed(code int) {
 func (n *Node) storageFailed(err error) {
 	switch {
 	case errors.Is(err, fsm.ErrUnknown):
-		n.end(exit(ExitUnknownEntry, "the log holds an entry of a newer todod: run that version (%v)", err))
+		n.end(exit(ExitUnknownEntry, "the log holds an entry of a newer todod: run that version (%v)", sentence(err)))
 	case errors.Is(err, fsm.ErrDamaged):
 		n.end(exit(ExitUnknownEntry, "an entry of the log is damaged: remove this node and begin it anew, with an empty folder and a new --id (%v)", err))
 	case errors.Is(err, fsm.ErrCorrupt):
@@ -294,7 +296,9 @@ func (n *Node) HandOver(ctx context.Context) {
 func (n *Node) Close() (err error) {
 	n.closed.Do(func() {
 		n.cancel()
-		n.done.Wait()
+		n.crew.close()
+		n.member.Lock() // a change of this node's own membership comes to its end
+		defer n.member.Unlock()
 		if e := n.engine(); e != nil {
 			err = e.close()
 		}
@@ -331,7 +335,7 @@ func (n *Node) Cluster() Cluster {
 
 // members are those of the configuration, with the addresses the replica knows.
 func (e *engine) members() (all []Member) {
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	view, err := e.replica.View()
 	if err != nil {
 		return nil
@@ -419,7 +423,7 @@ func (n *Node) deadline(ctx context.Context) (context.Context, context.CancelFun
 
 // soleVoter reports whether this node is the only voter of its group.
 func (e *engine) soleVoter() bool {
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	v := voters(conf)
 	return len(v) == 1 && string(v[0].ID) == e.node.id
 }

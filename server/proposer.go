@@ -17,6 +17,7 @@ import (
 type pending struct {
 	cmd     fsm.Command
 	list    string    // the list it is about, "" for none or several
+	ops     int       // operations, each of which is answered with an entry
 	expires time.Time // not proposed after this
 	retried bool      // its list process died once before it was handed on
 	done    func(fsm.Result, error)
@@ -44,6 +45,7 @@ type proposer struct {
 
 	mu      sync.Mutex
 	queue   []*pending
+	bytes   int // of queue
 	closed  bool
 	wake    chan struct{} // holds a token when there may be work
 	slots   chan struct{} // one token for each proposal under way
@@ -65,6 +67,7 @@ func (p *proposer) submit(c *pending) {
 	closed := p.closed
 	if !closed {
 		p.queue = append(p.queue, c)
+		p.bytes += c.cmd.Size()
 	}
 	p.mu.Unlock()
 	if closed {
@@ -81,11 +84,11 @@ func (p *proposer) signal() {
 	}
 }
 
-// waiting is how many commands wait to be proposed.
-func (p *proposer) waiting() int {
+// full reports whether too much waits to be proposed.
+func (p *proposer) full() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue)
+	return len(p.queue) >= maxWaiting || p.bytes >= maxWaitingBytes
 }
 
 // close fails what is waiting and returns when the outcome of every proposal is known and told.
@@ -136,6 +139,9 @@ func (p *proposer) take() (batch []*pending, closed bool) {
 			break
 		}
 		n++
+	}
+	for _, c := range p.queue[:n] {
+		p.bytes -= c.cmd.Size()
 	}
 	batch = p.queue[:n:n]
 	p.queue = p.queue[n:]

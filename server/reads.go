@@ -97,10 +97,28 @@ func (r *rounds) confirm(deadline time.Time) (at point, err error) {
 	}
 }
 
+// whileLeads cancels what waits for a leader once there is another, or none: a paused one would
+// be waited for in vain.
+func (e *engine) whileLeads(cancel context.CancelFunc, ctx context.Context, to leadership) {
+	e.crew.spawn(func() {
+		for {
+			news := e.news()
+			if now, ok := e.leader(); !ok || now != to {
+				cancel()
+				return
+			}
+			select {
+			case <-news:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
 // try is one attempt, given up when the leader changes.
 func (r *rounds) try(ctx context.Context) (point, error) {
 	e := r.e
-	change := e.news()
 	to, err := e.awaitLeader(ctx)
 	if err != nil {
 		return point{}, err
@@ -110,13 +128,7 @@ func (r *rounds) try(ctx context.Context) (point, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e.crew.spawn(func() {
-		select {
-		case <-change:
-			cancel()
-		case <-ctx.Done():
-		}
-	})
+	e.whileLeads(cancel, ctx, to)
 	if to.term != nil {
 		return e.confirmTerm(ctx, to.term)
 	}
@@ -139,7 +151,7 @@ func (e *engine) confirmTerm(ctx context.Context, t *term) (point, error) {
 	if err != nil {
 		return at, err
 	}
-	conf, _ := e.configuration()
+	conf := e.configuration()
 	all := voters(conf)
 	terms := make(chan uint64, len(all))
 	asked, agree := 0, 0
@@ -189,7 +201,7 @@ func (r *rounds) askLeader(ctx context.Context, to leadership) (point, error) {
 		return point{}, failure(KindNoLeader, NotApplied, "the leader was not confirmed: try again")
 	}
 	at.leader, at.addr = to.id, to.addr
-	if applied, _ := e.replica.Applied(); applied < at.index {
+	if e.raft.CommitIndex() < at.index {
 		r.pursue(at)
 	}
 	return at, nil
@@ -223,11 +235,11 @@ func (e *engine) handleReadIndex(from string, reply func([]byte)) {
 		reply(nil)
 		return
 	}
-	conf, _ := e.configuration()
+	at, err := e.commitPoint(t)
+	conf := e.configuration()
 	all := voters(conf)
 	caller, ok := find(conf, from)
 	if ok && caller.Suffrage == raft.Voter && len(all) <= 3 {
-		at, err := e.commitPoint(t)
 		reply(e.pointReply(at, false, err))
 		return
 	}
@@ -268,8 +280,9 @@ func (r *rounds) pursuit() {
 	for pause := time.Millisecond; ; pause = min(2*pause, 8*time.Millisecond) {
 		r.chase.Lock()
 		at := r.chase.to
-		applied, _ := r.e.replica.Applied()
-		if applied >= at.index || r.e.raft.CurrentTerm() != at.term {
+		// Until it is committed here; applying it is not this message's concern, which renews the
+		// leader's hold on this node each time.
+		if r.e.raft.CommitIndex() >= at.index || r.e.raft.CurrentTerm() != at.term {
 			r.chase.running = false
 			r.chase.Unlock()
 			return
@@ -303,19 +316,27 @@ func (e *engine) handCommit(at point) {
 
 // confirmed waits until this node has applied all that was acknowledged before now.
 func (e *engine) confirmed(ctx context.Context) error {
+	began := time.Now()
 	n := e.reads.join()
-	select {
-	case <-n.done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if n.err != nil {
-		return n.err
+	for {
+		select {
+		case <-n.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if n.err == nil {
+			break
+		}
+		// A round ends with the patience of the read that joined it first.
+		if time.Since(began) >= readTimeout {
+			return n.err
+		}
+		n = e.reads.join()
 	}
 	if applied, _ := e.replica.Applied(); applied >= n.at.index {
 		return nil
 	}
-	ctx, cancel := context.WithDeadline(ctx, n.began.Add(readTimeout))
+	ctx, cancel := context.WithDeadline(ctx, began.Add(readTimeout))
 	defer cancel()
 	return e.replica.WaitIndex(ctx, n.at.index)
 }
@@ -358,9 +379,7 @@ func (e *engine) awaitRev(ctx context.Context, rev uint64) error {
 	defer cancel()
 	if err := e.replica.WaitRev(ctx, rev); err != nil {
 		_, now = e.replica.Applied()
-		failed := failure(KindBehind, NotApplied, "this node has applied rev %d, not yet %d: try again, or ask another node", now, rev)
-		failed.Leader = e.leaderID()
-		return failed
+		return failure(KindBehind, NotApplied, "this node has applied rev %d, not yet %d: try again, or ask another node", now, rev).toldBy(e.leaderID())
 	}
 	return nil
 }

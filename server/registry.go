@@ -29,11 +29,12 @@ type registry struct {
 type process struct {
 	list    string
 	started time.Time
-	mailbox chan *pending // never closed: a sender finds the process in the map, or starts another
+	wake    chan struct{} // holds a token when the mailbox is not empty
 	leave   chan struct{} // closed when the process was taken out of the map
 	place   *list.Element
 
 	// guarded by registry.mu
+	mailbox []*pending // no room is kept for it: most lists have nothing waiting
 	handled uint64
 	waiting int // in the mailbox or being handed on
 	used    time.Time
@@ -59,20 +60,28 @@ func (r *registry) send(c *pending) error {
 		}
 		p = r.start(c.list)
 	}
-	select {
-	case p.mailbox <- c:
-	default:
+	if len(p.mailbox) >= maxMailbox {
 		return failure(KindMailboxFull, NotApplied, "the list %q has too many commands waiting: try again", c.list)
 	}
-	p.waiting++
+	r.deliver(p, c)
+	return nil
+}
+
+// deliver is called with mu held.
+func (r *registry) deliver(p *process, cs ...*pending) {
+	p.mailbox = append(p.mailbox, cs...)
+	p.waiting += len(cs)
 	p.used = time.Now()
 	r.idlest.MoveToBack(p.place)
-	return nil
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
 }
 
 // start is called with mu held.
 func (r *registry) start(name string) *process {
-	p := &process{list: name, started: time.Now(), mailbox: make(chan *pending, maxMailbox), leave: make(chan struct{})}
+	p := &process{list: name, started: time.Now(), wake: make(chan struct{}, 1), leave: make(chan struct{})}
 	p.place = r.idlest.PushBack(p)
 	r.procs[name] = p
 	r.stats.processes(len(r.procs))
@@ -105,13 +114,14 @@ func (r *registry) remove(p *process) {
 
 // live is the life of a process.
 func (r *registry) live(p *process) {
-	defer r.survive(p)
 	timer := time.NewTimer(r.expiry)
 	defer timer.Stop()
 	for {
 		select {
-		case c := <-p.mailbox:
-			r.handle(p, c)
+		case <-p.wake:
+			if !r.work(p) {
+				return
+			}
 		case <-p.leave:
 			return
 		case <-timer.C:
@@ -124,60 +134,55 @@ func (r *registry) live(p *process) {
 	}
 }
 
-// handle hands a command on. Should that panic, the command goes to another process once.
-func (r *registry) handle(p *process, c *pending) {
-	handed := false
+// work hands on what is in the mailbox, in order. Should that panic, the panic stays with this
+// process: another one takes over where it was, and this one ends.
+func (r *registry) work(p *process) (goesOn bool) {
+	r.mu.Lock()
+	batch, hand := p.mailbox, r.hand
+	p.mailbox = nil
+	r.mu.Unlock()
+	handed := 0
 	defer func() {
+		cause := recover()
 		r.mu.Lock()
-		p.waiting--
-		p.handled++
+		p.waiting -= handed
+		p.handled += uint64(handed)
 		r.mu.Unlock()
-		if !handed {
-			r.again(p, c)
+		if goesOn = cause == nil; !goesOn {
+			r.log.Error("list process died", "list", p.list, "panic", cause)
+			r.succeed(p, batch[handed:])
 		}
 	}()
-	r.mu.Lock()
-	hand := r.hand
-	r.mu.Unlock()
-	hand(c)
-	handed = true
+	for _, c := range batch {
+		hand(c)
+		handed++
+	}
+	return true
 }
 
-// again is called while the process panics, before it handed the command on.
-func (r *registry) again(p *process, c *pending) {
-	if c.retried {
-		c.fail(failure(KindInternal, NotApplied, "the command could not be handled"))
-		return
-	}
-	c.retried = true
+// succeed has another process take over from one that died: first what it was at, then what is in
+// its mailbox. What has killed two processes is refused.
+func (r *registry) succeed(dead *process, left []*pending) {
+	cause := left[0]
 	r.mu.Lock()
-	r.remove(p)
-	r.mu.Unlock()
-	if err := r.send(c); err != nil {
-		c.fail(err)
+	left = append(left, dead.mailbox...)
+	dead.mailbox = nil
+	r.remove(dead)
+	twice := cause.retried
+	cause.retried = true
+	if twice {
+		left = left[1:]
 	}
-}
-
-// survive keeps the panic of one process to itself: what waits in its mailbox goes to
-// another one, in order.
-func (r *registry) survive(p *process) {
-	cause := recover()
-	if cause == nil {
-		return
+	if !r.closed && len(left) > 0 {
+		r.deliver(r.start(dead.list), left...)
+		left = nil
 	}
-	r.log.Error("list process died", "list", p.list, "panic", cause)
-	r.mu.Lock()
-	r.remove(p)
 	r.mu.Unlock()
-	for {
-		select {
-		case c := <-p.mailbox:
-			if err := r.send(c); err != nil {
-				c.fail(err)
-			}
-		default:
-			return
-		}
+	if twice {
+		cause.fail(failure(KindInternal, NotApplied, "the command could not be handled"))
+	}
+	for _, c := range left {
+		c.fail(failure(KindNoLeader, NotApplied, "this node leads no longer"))
 	}
 }
 
@@ -207,8 +212,8 @@ func (r *registry) close() {
 	r.mu.Unlock()
 	r.done.Wait()
 	for _, p := range procs {
-		for len(p.mailbox) > 0 {
-			(<-p.mailbox).fail(failure(KindNoLeader, NotApplied, "this node leads no longer"))
+		for _, c := range p.mailbox { // nobody else touches it any more
+			c.fail(failure(KindNoLeader, NotApplied, "this node leads no longer"))
 		}
 	}
 }

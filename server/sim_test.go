@@ -118,7 +118,7 @@ func (s *sim) group(size int) {
 	}
 	s.await("all vote", func() bool {
 		l := s.leader()
-		return l != nil && len(voters(first(l.engine().configuration()))) == size
+		return l != nil && len(voters(l.engine().configuration())) == size && l.engine().unchanging()
 	})
 }
 
@@ -134,6 +134,12 @@ func (s *sim) await(what string, holds func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 	s.t.Fatalf("waited a minute for: %s", what)
+}
+
+// unchanging reports whether the leader's newest configuration is committed.
+func (e *engine) unchanging() bool {
+	t := e.term.Load()
+	return t != nil && len(t.changing) == 0
 }
 
 // leader is the node with a usable term, the newest if there are two.
@@ -186,7 +192,7 @@ func (s *sim) crash(id string) {
 	s.net.kill(id + ":70")
 	n.closed.Do(func() {
 		n.cancel()
-		n.done.Wait()
+		n.crew.close()
 		if e := n.engine(); e != nil {
 			e.cancel()
 			_ = e.raft.Shutdown().Error()
@@ -265,7 +271,7 @@ func (s *sim) settle() {
 		if l == nil {
 			return false
 		}
-		conf := first(l.engine().configuration())
+		conf := l.engine().configuration()
 		for _, id := range s.running() {
 			e := s.node(id).engine()
 			if _, in := find(conf, id); in && (e == nil || e.replica.Hash() != l.engine().replica.Hash()) {
@@ -280,7 +286,7 @@ func (s *sim) settle() {
 func (s *sim) check() {
 	s.t.Helper()
 	s.settle()
-	conf := first(s.leader().engine().configuration())
+	conf := s.leader().engine().configuration()
 	for _, id := range s.running() {
 		if _, in := find(conf, id); !in {
 			continue

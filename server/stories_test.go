@@ -260,7 +260,7 @@ func (st *story) awaitWord(w []string) {
 		n, _ := strconv.Atoi(w[1])
 		st.await(w[1]+" voters", func() bool {
 			l := st.leader()
-			return l != nil && len(voters(first(l.engine().configuration()))) == n
+			return l != nil && len(voters(l.engine().configuration())) == n
 		})
 	case "ended": // await ended n1
 		id := st.who(w[1])

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"sync"
 	"time"
 
@@ -61,11 +60,12 @@ func (e *engine) closeTerm(t *term) {
 	if t == nil {
 		return
 	}
-	e.term.CompareAndSwap(t, nil)
 	t.cancel()
+	e.term.CompareAndSwap(t, nil)
 	t.registry.close()
 	t.proposer.close()
 	t.done.Wait()
+	e.term.CompareAndSwap(t, nil) // run may have stored it since
 	e.node.metrics.processes(0)
 	e.node.log.Info("leads no longer", "term", t.number)
 	e.tell()
@@ -145,7 +145,7 @@ func (t *term) propose(ctx context.Context, typ fsm.Type, payload []byte) (fsm.R
 // straight to the proposer if it is about several lists.
 func (t *term) accept(c *pending) {
 	switch {
-	case t.proposer.waiting() >= maxWaiting:
+	case t.proposer.full():
 		c.fail(failure(KindOverloaded, NotApplied, "the leader has too much to do: try again"))
 	case c.list == "":
 		t.proposer.submit(c)
@@ -177,7 +177,7 @@ func (t *term) watchClock() {
 			continue
 		}
 		t.e.node.log.Error("this node's clock is off: handing leadership over", "offset", t.e.offset())
-		if err := t.e.raft.LeadershipTransfer().Error(); err != nil && !errors.Is(err, raft.ErrNotLeader) {
+		if err := t.e.handOver(t.ctx, ""); err != nil {
 			t.e.node.log.Warn("leadership was not handed over", "err", err)
 		}
 	}

@@ -130,6 +130,8 @@ func (t *transport) Close() error {
 
 func (t *transport) Consumer() <-chan raft.RPC { return t.in }
 
+var errNoAnswer = errors.New("the peer does not answer")
+
 var errTransportClosed = errors.New("the transport is closed")
 
 // hand gives this node's Raft a message as if it had come from the network, and waits until
@@ -177,7 +179,22 @@ func (t *transport) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req 
 }
 
 func (t *transport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	return t.twice(func() error { return t.NetworkTransport.TimeoutNow(id, peer.Target(id, to), req, resp) })
+	// Raft refuses all proposals until this is answered: a node that was paused a moment ago must
+	// not hold the group for the transport's own timeout.
+	answer := make(chan error, 1)
+	var got raft.TimeoutNowResponse
+	go func() {
+		answer <- t.twice(func() error { return t.NetworkTransport.TimeoutNow(id, peer.Target(id, to), req, &got) })
+	}()
+	timeout := time.NewTimer(electionTimeout)
+	defer timeout.Stop()
+	select {
+	case err := <-answer:
+		*resp = got
+		return err
+	case <-timeout.C:
+		return errNoAnswer
+	}
 }
 
 func (t *transport) twice(ask func() error) error {

@@ -67,6 +67,14 @@ func failure(kind Kind, outcome Outcome, format string, args ...any) *Error {
 	return &Error{Kind: kind, Outcome: outcome, Detail: fmt.Sprintf(format, args...)}
 }
 
+// toldBy is a copy of the error with the leader as this node believes: one error may be the answer to
+// many.
+func (e *Error) toldBy(leader string) *Error {
+	told := *e
+	told.Leader = leader
+	return &told
+}
+
 func stopping() *Error {
 	return failure(KindShutdown, NotApplied, "this node is stopping: ask another one")
 }

@@ -34,13 +34,11 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 	}
 	ctx, cancel := n.deadline(ctx)
 	defer cancel()
-	w := write{n: n, e: e, list: list, cmd: fsm.Command{
+	w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.Command{
 		Type: fsm.TypeTodo, Version: 1, Principal: opt.Principal, Key: opt.Key, Payload: fsm.EncodeTodo(&cmd)}}
 	res, err := w.run(ctx)
 	if err != nil {
-		failed := AsError(err)
-		failed.Leader = w.e.leaderID()
-		return fsm.Result{}, failed
+		return fsm.Result{}, AsError(err).toldBy(w.e.leaderID())
 	}
 	return res, nil
 }
@@ -50,6 +48,7 @@ type write struct {
 	n    *Node
 	e    *engine
 	list string
+	ops  int
 	cmd  fsm.Command
 	sent bool // an earlier try may have arrived
 }
@@ -67,8 +66,10 @@ func (w *write) run(ctx context.Context) (fsm.Result, error) {
 		if !errors.As(err, &closed) {
 			return res, w.known(err)
 		}
-		w.e.numbers.end(session)
-		if w.sent {
+		if closed.code == fsm.SessionClosed {
+			w.e.numbers.end(session)
+		}
+		if w.sent || closed.code == fsm.NumberClosed {
 			return fsm.Result{}, failure(KindTimeout, UnknownOutcome, "the node's session was closed before the outcome was known")
 		}
 	}
@@ -127,7 +128,7 @@ type leadership struct {
 }
 
 func (l leadership) send(ctx context.Context, w *write) (fsm.Result, error) {
-	c := &pending{cmd: w.cmd, list: w.list}
+	c := &pending{cmd: w.cmd, list: w.list, ops: w.ops}
 	if end, ok := ctx.Deadline(); ok {
 		c.expires = end
 	}
@@ -136,7 +137,7 @@ func (l leadership) send(ctx context.Context, w *write) (fsm.Result, error) {
 	if l.term != nil {
 		l.term.accept(c)
 	} else {
-		w.e.forwarder.submit(l, c)
+		w.e.forwarder.submit(c)
 	}
 	select {
 	case a := <-ch:

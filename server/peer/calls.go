@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,9 @@ func newWire(conn net.Conn) *wire { return &wire{Conn: conn, in: bufio.NewReader
 
 // send writes a frame. After an error the connection is closed: part of the frame may be out.
 func (w *wire) send(call uint64, kind uint8, body []byte) error {
+	if len(body) > maxFrame-frameHead {
+		return fmt.Errorf("message of %d bytes: more than %d", len(body), maxFrame)
+	}
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, frameHead+len(body)), uint32(frameHead-4+len(body)))
 	b = binary.BigEndian.AppendUint64(b, call)
 	b = append(append(b, kind), body...)
@@ -60,7 +64,8 @@ func (w *wire) receive() (call uint64, kind uint8, body []byte, err error) {
 // callConn is the calling side of a connection.
 type callConn struct {
 	*wire
-	peer Identity
+	peer  Identity
+	heard atomic.Int64 // when the last frame came, Unix ns of this process's clock
 
 	mu      sync.Mutex
 	next    uint64
@@ -81,6 +86,7 @@ func (c *callConn) read() {
 		if err != nil || kind != 0 {
 			return
 		}
+		c.heard.Store(time.Now().UnixNano())
 		c.mu.Lock()
 		ch := c.waiting[call]
 		delete(c.waiting, call)

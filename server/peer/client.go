@@ -49,6 +49,7 @@ func (c *Client) Call(ctx context.Context, kind uint8, body []byte) ([]byte, err
 	if err != nil {
 		return nil, unsent{err}
 	}
+	began := time.Now()
 	call, reply := conn.begin()
 	if err := conn.send(call, kind, body); err != nil {
 		conn.forget(call)
@@ -66,6 +67,10 @@ func (c *Client) Call(ctx context.Context, kind uint8, body []byte) ([]byte, err
 		}
 	case <-ctx.Done():
 		conn.forget(call)
+		// TCP waits minutes for a peer or a path that is gone; the calls behind this one shall not.
+		if time.Since(began) >= stallTimeout && conn.heard.Load() < began.UnixNano() {
+			conn.Close()
+		}
 		return nil, ctx.Err()
 	}
 }
@@ -161,5 +166,9 @@ func (c *Client) close() {
 	}
 }
 
-// dialTimeout bounds a connection attempt with its handshake.
-const dialTimeout = 2 * time.Second
+const (
+	// dialTimeout bounds a connection attempt with its handshake.
+	dialTimeout = 2 * time.Second
+	// stallTimeout is after how long without any frame a call that ends takes its connection along.
+	stallTimeout = 900 * time.Millisecond
+)

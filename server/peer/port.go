@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,21 +39,22 @@ type Port struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	greets chan struct{} // one token for each handshake under way with whoever connected
 
 	mu      sync.Mutex
 	closed  bool
 	clients map[string]*Client
-	conns   map[net.Conn]struct{} // that peers opened
-	streams map[string]int        // Raft's streams that each peer's process has opened, by its boot
-	raft    *raftLayer            // where Raft's streams go; nil while there is no Raft
-	told    map[string]time.Time  // when a refusal was last logged
+	conns   map[net.Conn]string  // that peers opened: the node, "" before it is known
+	greets  []net.Conn           // those whose handshake is under way, the oldest first
+	streams map[string]int       // Raft's streams that each peer's process has opened, by its boot
+	raft    *raftLayer           // where Raft's streams go; nil while there is no Raft
+	told    map[string]time.Time // when a refusal was last logged
 }
 
 const (
 	// handshakeTimeout bounds how long whoever connects may take to say who it is.
-	handshakeTimeout = 5 * time.Second
-	// maxGreets bounds the strangers that are being listened to at a time.
+	handshakeTimeout = 2 * time.Second
+	// maxGreets bounds the strangers that are being listened to at a time; the oldest goes for a
+	// newer one, so that silent ones cannot keep members out.
 	maxGreets = 256
 	// tellEvery is how often the same refusal is logged.
 	tellEvery = 10 * time.Second
@@ -60,8 +62,8 @@ const (
 
 // NewPort begins to listen.
 func NewPort(cfg Config) *Port {
-	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]struct{}{}, streams: map[string]int{},
-		told: map[string]time.Time{}, greets: make(chan struct{}, maxGreets)}
+	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]string{}, streams: map[string]int{},
+		told: map[string]time.Time{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.done.Go(p.listen)
 	return p
@@ -116,11 +118,16 @@ func (p *Port) Client(id, addr string) *Client {
 	return c
 }
 
-// Forget closes the client for a node that is no longer a member.
+// Forget closes the connections with a node that is no longer a member.
 func (p *Port) Forget(id string) {
 	p.mu.Lock()
 	c := p.clients[id]
 	delete(p.clients, id)
+	for conn, node := range p.conns {
+		if node == id {
+			conn.Close()
+		}
+	}
 	p.mu.Unlock()
 	if c != nil {
 		c.close()
@@ -149,21 +156,19 @@ func (p *Port) listen() {
 func (p *Port) admit(conn net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case p.greets <- struct{}{}:
-	default: // too many strangers at once
-		conn.Close()
-		return
-	}
 	if p.closed {
 		conn.Close()
-		<-p.greets
 		return
 	}
-	p.conns[conn] = struct{}{}
+	if len(p.greets) == maxGreets {
+		p.greets[0].Close()
+		p.greets = p.greets[1:]
+	}
+	p.greets = append(p.greets, conn)
+	p.conns[conn] = ""
 	p.done.Go(func() {
 		h, err := p.greet(conn)
-		<-p.greets
+		p.greeted(conn, h)
 		if err != nil {
 			p.tell("turned a connection away", conn.RemoteAddr().String(), err)
 			p.drop(conn)
@@ -176,6 +181,15 @@ func (p *Port) admit(conn net.Conn) {
 		p.answer(conn, h.from)
 		p.drop(conn)
 	})
+}
+
+func (p *Port) greeted(conn net.Conn, h *hello) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.greets = slices.DeleteFunc(p.greets, func(c net.Conn) bool { return c == conn })
+	if h != nil {
+		p.conns[conn] = h.from.Node
+	}
 }
 
 func (p *Port) drop(conn net.Conn) {
@@ -293,8 +307,12 @@ func (p *Port) answer(conn net.Conn, from Identity) {
 // tell logs a refusal, the same one not too often.
 func (p *Port) tell(msg, addr string, err error) {
 	p.mu.Lock()
-	host, _, _ := strings.Cut(addr, ":")
-	key := msg + host + err.Error()
+	host, _, _ := net.SplitHostPort(addr)
+	key := msg + host
+	var refused *Refused
+	if errors.As(err, &refused) { // not its text, which says what a stranger calls itself
+		key += string('0' + rune(refused.Reason))
+	}
 	now := time.Now()
 	quiet := now.Sub(p.told[key]) < tellEvery
 	if !quiet {
