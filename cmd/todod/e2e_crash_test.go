@@ -115,7 +115,7 @@ func countUp(g *group, path string, floor *atomic.Int64, stopped func() bool) {
 	etag, at := "", 0
 	for i := int64(1); !stopped(); {
 		n := g.nodes[at%3]
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 		if etag == "" {
 			if a, err := n.request(ctx, "GET", path, ""); err == nil && a.status == 200 {
 				etag = a.header.Get("ETag")
@@ -145,12 +145,12 @@ func pauseLeader(t *testing.T, g *group, floor *atomic.Int64, reads *[3]atomic.I
 	old := g.leader()
 	old.signal(syscall.SIGSTOP)
 	g.leader(g.others(old)...)
-	more(t, "writes past the pause", floor, 10)
+	more(t, "writes past the pause", floor, 5)
 	old.signal(syscall.SIGCONT)
 	for i, n := range g.nodes {
 		more(t, "reads at "+n.id, &reads[i], 10)
 	}
-	more(t, "writes", floor, 10)
+	more(t, "writes", floor, 5)
 }
 
 // more waits until a counter has gone up by n.

@@ -125,7 +125,8 @@ func (n *node) cleanup() {
 	log, _ := os.ReadFile(n.logFile)
 	for _, bad := range []string{"panic:", "DATA RACE", "goroutine 1 [", "fatal error:"} {
 		if bytes.Contains(log, []byte(bad)) {
-			n.t.Errorf("the log of %s has %q", n.id, bad)
+			_, after, _ := bytes.Cut(log, []byte(bad))
+			n.t.Errorf("the log of %s has %q:\n%s", n.id, bad, after[:min(len(after), 4000)])
 		}
 	}
 	if n.t.Failed() {
