@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"net"
 	"time"
@@ -11,19 +9,6 @@ import (
 	"github.com/hashicorp/raft"
 
 	"todod/fsm"
-	"todod/server/peer"
-)
-
-// The kinds of call between peers. They cross the wire: never renumber.
-const (
-	callForward   = 1 // writes of a follower's clients
-	callTerm      = 2 // which term does the peer know?
-	callReadIndex = 3 // up to where is the leader's log committed?
-	callPing      = 4
-	callGone      = 5 // does the peer find another node dead?
-	callAdmin     = 6 // a change of the group, for the leader
-	callRegistry  = 7
-	callRemoved   = 8 // tells a node that it was taken out of the group
 )
 
 // admin is a change of the group: exactly one of the fields is set.
@@ -31,12 +16,6 @@ type admin struct {
 	Add      *JoinRequest `json:"add,omitempty"`
 	Remove   string       `json:"remove,omitempty"`
 	Transfer *string      `json:"transfer,omitempty"`
-}
-
-// said is a reply to a call that is not about entries: a failure, or what was asked for.
-type said struct {
-	Failure *Error          `json:"failure,omitempty"`
-	Value   json.RawMessage `json:"value,omitempty"`
 }
 
 // AddMember takes a node into the group, first without a vote; the leader promotes it once it
@@ -88,25 +67,6 @@ func (e *engine) change(ctx context.Context, a admin) error {
 			return AsError(err).toldBy(e.leaderID())
 		}
 	}
-}
-
-// ask makes a call that is answered with a said.
-func (e *engine) ask(ctx context.Context, to leadership, kind uint8, req, into any) error {
-	body, err := e.node.port.Client(to.id, to.addr).Call(ctx, kind, mustJSON(req))
-	if err != nil {
-		return callError(err)
-	}
-	var s said
-	if err := json.Unmarshal(body, &s); err != nil {
-		return failure(KindInternal, UnknownOutcome, "the leader's answer could not be read")
-	}
-	switch {
-	case s.Failure != nil:
-		return s.Failure
-	case into != nil:
-		return json.Unmarshal(s.Value, into)
-	}
-	return nil
 }
 
 // change makes a change of the group. One is made at a time.
@@ -344,16 +304,16 @@ func (t *term) promote() {
 			if s.Suffrage == raft.Nonvoter {
 				pause = promoteEvery
 				t.e.monitor.look(string(s.ID))
-				t.mayPromote(s)
+				t.mayPromote(s.ID)
 			}
 		}
 	}
 }
 
 // mayPromote gives a member its vote if it has caught up, unless another change is under way.
-func (t *term) mayPromote(s raft.Server) {
+func (t *term) mayPromote(id raft.ServerID) {
 	e := t.e
-	applied, alive := e.monitor.applied(string(s.ID))
+	applied, alive := e.monitor.applied(string(id))
 	if !alive || applied+maxLag < e.raft.CommitIndex() {
 		return
 	}
@@ -363,9 +323,9 @@ func (t *term) mayPromote(s raft.Server) {
 	default:
 		return
 	}
-	now, in := find(e.configuration(), string(s.ID))
-	m, known, err := t.member(string(s.ID))
-	if err != nil || !in || now.Suffrage != raft.Nonvoter || known && m.Status == fsm.Removed {
+	s, in := find(e.configuration(), string(id))
+	m, known, err := t.member(string(id))
+	if err != nil || !in || s.Suffrage != raft.Nonvoter || known && m.Status == fsm.Removed {
 		return
 	}
 	e.node.log.Info("gives a vote", "to", s.ID)
@@ -400,55 +360,4 @@ func (e *engine) announce() {
 			return
 		}
 	}
-}
-
-// handle takes a call of a peer.
-func (n *Node) handle(from peer.Identity, kind uint8, body []byte, reply func([]byte)) {
-	e := n.engine()
-	if e == nil {
-		reply(nil)
-		return
-	}
-	switch kind {
-	case callForward:
-		e.handleForward(body, reply)
-	case callTerm:
-		reply(binary.BigEndian.AppendUint64(nil, e.raft.CurrentTerm()))
-	case callReadIndex:
-		e.handleReadIndex(from.Node, reply)
-	case callPing:
-		reply(mustJSON(e.pong()))
-	case callGone:
-		reply(mustJSON(e.handleGone(body)))
-	case callRemoved:
-		n.removed(0)
-		reply(nil)
-	case callAdmin, callRegistry:
-		if !e.crew.spawn(func() { reply(mustJSON(e.answer(kind, body))) }) {
-			reply(nil)
-		}
-	default:
-		reply(nil)
-	}
-}
-
-// answer is what the leader says to a call that may take its time.
-func (e *engine) answer(kind uint8, body []byte) said {
-	ctx, cancel := e.node.deadline(e.ctx)
-	defer cancel()
-	t := e.usableTerm(ctx)
-	if t == nil {
-		return said{Failure: failure(KindNoLeader, NotApplied, "the node that was asked does not lead")}
-	}
-	if kind == callRegistry {
-		return said{Value: mustJSON(Registry{Leader: e.node.id, Processes: t.registry.processes()})}
-	}
-	var a admin
-	if err := json.Unmarshal(body, &a); err != nil {
-		return said{Failure: failure(KindInvalid, NotApplied, "malformed message from a peer")}
-	}
-	if err := t.change(ctx, a); err != nil {
-		return said{Failure: AsError(err)}
-	}
-	return said{}
 }

@@ -37,7 +37,7 @@ type watched struct {
 
 	heard     time.Time // of the last answer
 	last      pong
-	offset    time.Duration // its clock against this node's
+	clock     time.Time // what its clock said then
 	down      bool
 	boot      string // the incarnation that answered last
 	gone      string // the incarnation that is known to have ended
@@ -66,7 +66,7 @@ type clock struct {
 
 func newMonitor(e *engine) *monitor {
 	m := &monitor{e: e, peers: map[string]*watched{}}
-	m.clock.Store(&clock{wall: e.node.cfg.Now(), at: time.Now()})
+	m.clock.Store(&clock{wall: e.node.cfg.Now().Round(0), at: time.Now()})
 	return m
 }
 
@@ -202,7 +202,6 @@ func (n *Node) lost(p peer.Identity) {
 func (m *monitor) ping(ctx context.Context, p *watched) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	sent := m.e.node.cfg.Now()
 	began := time.Now()
 	body, err := p.client.Call(ctx, callPing, nil)
 	var got pong
@@ -214,18 +213,17 @@ func (m *monitor) ping(ctx context.Context, p *watched) error {
 		return err
 	}
 	who, _ := p.client.Peer()
-	middle := sent.Add(time.Since(began) / 2)
-	m.answered(p, got, who.Boot, time.UnixMicro(got.Now).Sub(middle))
+	m.answered(p, got, who.Boot, time.UnixMicro(got.Now).Add(time.Since(began)/2))
 	return nil
 }
 
-func (m *monitor) answered(p *watched, got pong, boot string, offset time.Duration) {
+func (m *monitor) answered(p *watched, got pong, boot string, clock time.Time) {
 	m.mu.Lock()
 	restarted := p.boot != "" && p.boot != boot
 	if restarted {
 		p.gone = p.boot
 	}
-	p.heard, p.last, p.boot, p.offset = time.Now(), got, boot, offset
+	p.heard, p.last, p.boot, p.clock = time.Now(), got, boot, clock
 	up := p.down
 	p.down = false
 	m.mu.Unlock()
@@ -305,9 +303,11 @@ func (m *monitor) applied(id string) (index uint64, ok bool) {
 	return p.last.Applied, true
 }
 
-// measure compares this node's clock with the voters'.
+// measure compares this node's clock with the voters', as they were when last heard and have gone on
+// since: so it also shows when it is this node's that was set.
 func (m *monitor) measure() {
 	conf := m.e.configuration()
+	wall := m.e.node.cfg.Now().Round(0)
 	all := voters(conf)
 	var offsets []time.Duration
 	m.mu.Lock()
@@ -317,11 +317,11 @@ func (m *monitor) measure() {
 		case string(v.ID) == m.e.node.id:
 			offsets = append(offsets, 0)
 		case p != nil && p.boot != "" && time.Since(p.heard) < maxClockOffset:
-			offsets = append(offsets, p.offset)
+			offsets = append(offsets, p.clock.Add(time.Since(p.heard)).Sub(wall))
 		}
 	}
 	m.mu.Unlock()
-	c := clock{known: len(offsets) > len(all)/2, wall: m.e.node.cfg.Now(), at: time.Now()}
+	c := clock{known: len(offsets) > len(all)/2, wall: wall, at: time.Now()}
 	if c.known {
 		c.offset = -median(offsets)
 	}
@@ -344,7 +344,7 @@ func (e *engine) offset() time.Duration { return e.monitor.clock.Load().offset }
 // every key expire for good.
 func (e *engine) clockError() error {
 	c := e.monitor.clock.Load()
-	step := e.node.cfg.Now().Round(0).Sub(c.wall.Round(0)) - time.Since(c.at)
+	step := e.node.cfg.Now().Round(0).Sub(c.wall) - time.Since(c.at)
 	switch {
 	case step.Abs() > maxClockOffset: // it was set since the others were asked
 		return failure(KindClock, NotApplied, "the clock of the leader %s was set %s ahead or back: it is compared with the others first", e.node.id, step.Abs().Round(time.Second))

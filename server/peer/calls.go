@@ -65,7 +65,8 @@ func (w *wire) receive() (call uint64, kind uint8, body []byte, err error) {
 type callConn struct {
 	*wire
 	peer  Identity
-	heard atomic.Int64 // when the last frame came, Unix ns of this process's clock
+	begun time.Time
+	heard atomic.Int64 // how long after that something came last
 
 	mu      sync.Mutex
 	next    uint64
@@ -74,7 +75,28 @@ type callConn struct {
 }
 
 func newCallConn(conn net.Conn, peer Identity) *callConn {
-	return &callConn{wire: newWire(conn), peer: peer, waiting: map[uint64]chan []byte{}, ended: make(chan struct{})}
+	c := &callConn{peer: peer, begun: time.Now(), waiting: map[uint64]chan []byte{}, ended: make(chan struct{})}
+	c.wire = newWire(&noting{conn, c})
+	return c
+}
+
+// noting notes that bytes came: a long reply on a slow line is a sign of life.
+type noting struct {
+	net.Conn
+	c *callConn
+}
+
+func (n *noting) Read(b []byte) (int, error) {
+	got, err := n.Conn.Read(b)
+	if got > 0 {
+		n.c.heard.Store(int64(time.Since(n.c.begun)))
+	}
+	return got, err
+}
+
+// quiet reports whether nothing came for at least as long as a call that began then may take.
+func (c *callConn) quiet(since time.Time) bool {
+	return time.Since(since) >= stallTimeout && c.begun.Add(time.Duration(c.heard.Load())).Before(since)
 }
 
 // read hands replies to their callers until the connection ends.
@@ -86,7 +108,6 @@ func (c *callConn) read() {
 		if err != nil || kind != 0 {
 			return
 		}
-		c.heard.Store(time.Now().UnixNano())
 		c.mu.Lock()
 		ch := c.waiting[call]
 		delete(c.waiting, call)

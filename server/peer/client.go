@@ -68,7 +68,7 @@ func (c *Client) Call(ctx context.Context, kind uint8, body []byte) ([]byte, err
 	case <-ctx.Done():
 		conn.forget(call)
 		// TCP waits minutes for a peer or a path that is gone; the calls behind this one shall not.
-		if time.Since(began) >= stallTimeout && conn.heard.Load() < began.UnixNano() {
+		if conn.quiet(began) {
 			conn.Close()
 		}
 		return nil, ctx.Err()
