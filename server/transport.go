@@ -156,7 +156,22 @@ func (t *transport) hand(command any) (any, error) {
 }
 
 func (t *transport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAddress) (raft.AppendPipeline, error) {
-	return t.NetworkTransport.AppendEntriesPipeline(id, peer.Target(id, to))
+	p, err := t.NetworkTransport.AppendEntriesPipeline(id, peer.Target(id, to))
+	if err != nil {
+		return nil, err
+	}
+	return pipeline{p}, nil
+}
+
+// pipeline is one that cannot be stuck for ever. Raft stops reading from a pipeline when an answer
+// names a newer term; what it was about to send then waits for a place that nobody makes, its
+// heartbeats go on in the old term, and shutting Raft down waits for them.
+type pipeline struct{ raft.AppendPipeline }
+
+func (p pipeline) AppendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	stuck := time.AfterFunc(electionTimeout, func() { _ = p.Close() })
+	defer stuck.Stop()
+	return p.AppendPipeline.AppendEntries(req, resp)
 }
 
 func (t *transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
