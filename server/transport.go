@@ -79,11 +79,16 @@ func (t *transport) listen(rpc raft.RPC) {
 	}
 }
 
-// vouch has a request for a vote judged by its log alone. Raft refuses a candidate that
-// has no vote in this node's configuration, but the log of this node may lack the entry that
-// gave it one: were the leader to die right then, the two nodes left of three could
-// never elect. A majority's votes are safe whatever configuration those who
-// give them know, and a candidate that was itself left behind has the shorter log.
+// vouch has a request for a vote judged by its log alone.
+//
+// Raft refuses a candidate that has no vote in this node's configuration, but the log of this node
+// may lack the entry that gave it one: were the leader to die right then, the two nodes
+// left of three could never elect. A majority's votes are safe whatever configuration those
+// who give them know, and a candidate that was itself left behind has the shorter log.
+//
+// Raft also refuses while it knows a leader. A heartbeat is dealt with beside its main goroutine,
+// and one that comes as this node becomes a candidate leaves it with a leader that it
+// stands against: it would refuse all others for as long as it does not win.
 func (t *transport) vouch(command any) any {
 	r := t.raft.Load()
 	if r == nil {
@@ -94,19 +99,25 @@ func (t *transport) vouch(command any) any {
 		s, in := find(conf, string(id))
 		return !in || s.Suffrage != raft.Voter
 	}
+	leader, _ := r.LeaderWithID()
+	standing := leader != "" && r.State() == raft.Candidate
 	switch req := command.(type) {
 	case *raft.RequestVoteRequest:
+		known := *req
 		if stranger(req.ID) {
-			known := *req
 			known.ID = nil // not checked then; the vote goes to the address
-			return &known
 		}
+		known.LeadershipTransfer = req.LeadershipTransfer || standing
+		return &known
 	case *raft.RequestPreVoteRequest:
+		known := *req
 		if all := voters(conf); stranger(req.ID) && len(all) > 0 {
-			known := *req
 			known.ID = []byte(all[0].ID) // checked for having a vote, and for nothing else
-			return &known
 		}
+		if standing {
+			known.Addr = []byte(leader) // compared with the leader, and logged
+		}
+		return &known
 	}
 	return command
 }

@@ -16,6 +16,9 @@ func TestLeaderDiesAsItGivesAVote(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSim(t)
 			s.group(3)
+			leader := s.node("n1").engine()
+			_, index := leader.configuration()
+			s.await("the third vote is committed", func() bool { return leader.raft.CommitIndex() >= index })
 			time.Sleep(time.Duration(round%4) * time.Millisecond)
 			s.crash("n1")
 			if took := s.acknowledged("n2"); took > 5*time.Second {
