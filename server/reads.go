@@ -328,7 +328,7 @@ func (e *engine) confirmed(ctx context.Context) error {
 			break
 		}
 		// A round ends with the patience of the read that joined it first.
-		if time.Since(began) >= readTimeout {
+		if time.Since(began) >= readTimeout || e.ctx.Err() != nil {
 			return n.err
 		}
 		n = e.reads.join()

@@ -218,3 +218,18 @@ func TestHandCommitDivergentTail(t *testing.T) {
 		}
 	})
 }
+
+// A read at a node that stops is refused at once.
+func TestReadWhileStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t)
+		s.group(1)
+		e := s.node("n1").engine()
+		e.cancel()
+		e.crew.close()
+		began := time.Now()
+		if err := e.confirmed(context.Background()); err == nil || time.Since(began) > 0 {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
+}

@@ -17,7 +17,7 @@ func TestLeaderDiesAsItGivesAVote(t *testing.T) {
 			s := newSim(t)
 			s.group(3)
 			leader := s.node("n1").engine()
-			_, index := leader.configuration()
+			index := leader.raft.GetConfiguration().Index()
 			s.await("the third vote is committed", func() bool { return leader.raft.CommitIndex() >= index })
 			time.Sleep(time.Duration(round%4) * time.Millisecond)
 			s.crash("n1")
