@@ -246,10 +246,11 @@ func (e *engine) handleReadIndex(from string, reply func([]byte)) {
 	if !e.crew.spawn(func() {
 		n := e.reads.join()
 		<-n.done
-		if n.err == nil && n.at.leader != e.node.id {
-			n.err = failure(KindNoLeader, NotApplied, "this node leads no longer")
+		err := n.err // the round belongs to all who joined it
+		if err == nil && n.at.leader != e.node.id {
+			err = failure(KindNoLeader, NotApplied, "this node leads no longer")
 		}
-		reply(e.pointReply(n.at, true, n.err))
+		reply(e.pointReply(n.at, true, err))
 	}) {
 		reply(nil)
 	}
