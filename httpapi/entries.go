@@ -138,10 +138,10 @@ func getEntries(req *request) error {
 	if err != nil {
 		return err
 	}
-	text, paged := req.query.get("cursor")
+	text, _ := req.query.get("cursor") // "" asks for the first page, as a loop over pages begins
 	hash := hashQuery("entries", list, q.Date, q.From, q.To, flagText(q.Done))
 	at := cursor{query: hash}
-	if paged {
+	if text != "" {
 		if at, err = parseCursor(text, hash); err != nil {
 			return err
 		}

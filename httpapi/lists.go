@@ -22,10 +22,10 @@ func getLists(req *request) error {
 	if err != nil {
 		return err
 	}
-	text, paged := req.query.get("cursor")
+	text, _ := req.query.get("cursor") // "" asks for the first page, as a loop over pages begins
 	hash := hashQuery("lists", prefix)
 	at := cursor{query: hash}
-	if paged {
+	if text != "" {
 		if at, err = parseCursor(text, hash); err != nil {
 			return err
 		}

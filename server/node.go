@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"todod/fsm"
 	"todod/server/peer"
@@ -426,12 +425,4 @@ func (e *engine) soleVoter() bool {
 	conf := e.configuration()
 	v := voters(conf)
 	return len(v) == 1 && string(v[0].ID) == e.node.id
-}
-
-// since is a duration as the API tells it: -1 for never.
-func since(t time.Time, now time.Time) time.Duration {
-	if t.IsZero() {
-		return -1
-	}
-	return now.Sub(t)
 }

@@ -309,8 +309,8 @@ func (e *engine) handCommit(at point) {
 		return
 	}
 	_, _ = e.trans.hand(&raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(at.leader), Addr: []byte(at.addr)},
-		Term:      at.term, Leader: []byte(at.addr),
+		RPCHeader:    raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(at.leader), Addr: []byte(at.addr)},
+		Term:         at.term,
 		PrevLogEntry: at.index, PrevLogTerm: at.indexTerm, LeaderCommitIndex: at.index,
 	})
 }

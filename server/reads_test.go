@@ -195,7 +195,7 @@ func TestHandCommitDivergentTail(t *testing.T) {
 			// What handCommit sends, its guards passed as in the moment after it heard of the new leader.
 			reply, err := e.trans.hand(&raft.AppendEntriesRequest{
 				RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(fresh.id), Addr: []byte(fresh.advertise)},
-				Term:      term, Leader: []byte(fresh.advertise), PrevLogEntry: index, PrevLogTerm: indexTerm, LeaderCommitIndex: index,
+				Term:      term, PrevLogEntry: index, PrevLogTerm: indexTerm, LeaderCommitIndex: index,
 			})
 			if err != nil {
 				t.Fatal(err)

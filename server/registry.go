@@ -190,7 +190,7 @@ func (r *registry) succeed(dead *process, left []*pending) {
 func (r *registry) expire(p *process) (left time.Duration, gone bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	idle := time.Now().Sub(p.used)
+	idle := time.Since(p.used)
 	if p.waiting > 0 || idle < r.expiry {
 		return max(r.expiry-idle, time.Millisecond), false
 	}

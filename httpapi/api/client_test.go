@@ -268,8 +268,10 @@ func TestStrictAboutSuccess(t *testing.T) {
 			w.Header().Set("Content-Type", "text/html")
 			io.WriteString(w, "<h1>It works</h1>")
 		},
-		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) },
-		"202":        func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(202) },
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
+		"202": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(202) },
 		"half JSON": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			io.WriteString(w, `{"list":`)
