@@ -205,7 +205,7 @@ func TestFailoverLeaderRestarted(t *testing.T) {
 					if _, err := s.start(old, nil); err != nil {
 						t.Fatal(err)
 					}
-					if took := s.acknowledged(at); took > 100*time.Millisecond {
+					if took := s.acknowledged(at); took > 2*rankPause {
 						t.Errorf("a write took %s after the leader was restarted", took)
 					}
 					time.Sleep(2 * pingEvery)
@@ -348,7 +348,7 @@ func TestFailoverNonvoter(t *testing.T) {
 		if n := s.total("n4", "todod_campaigns_total"); n != 0 {
 			t.Errorf("a member without a vote began %v elections", n)
 		}
-		if took := s.acknowledged("n4"); took > 100*time.Millisecond {
+		if took := s.acknowledged("n4"); took > 2*rankPause {
 			t.Errorf("a write took %s", took)
 		}
 		if _, err := s.start("n1", nil); err != nil {
