@@ -57,7 +57,7 @@ type demo struct {
 	paint func(sgr, text string) string
 	drawn bool      // the nodes are drawn, for a terminal
 	enter io.Reader // where Enter is waited for between the steps, nil: nowhere
-	nodes []*demoNode
+	nodes []*localNode
 	all   *api.Client // of the whole group
 	load  *load
 }
@@ -71,7 +71,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		// From here on nothing may interrupt: what is left behind would stay.
 		signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 		if err != nil && ctx.Err() == nil {
-			d.tellLogs()
+			tellLogs(d.out, d.nodes)
 		}
 		for _, n := range d.nodes {
 			n.kill()
@@ -179,14 +179,14 @@ func (d *demo) processes(ctx context.Context) error {
 
 // killLeader kills the leader under load and says how long no write was acknowledged.
 func (d *demo) killLeader(ctx context.Context) error {
-	old, err := d.leader(ctx, nil)
+	old, err := leaderOf(ctx, d.nodes, nil)
 	if err != nil {
 		return err
 	}
 	d.title("kill -9 of the leader, " + old.id)
 	at := time.Now()
 	old.kill()
-	next, err := d.leader(ctx, old)
+	next, err := leaderOf(ctx, d.nodes, old)
 	if err != nil {
 		return err
 	}
@@ -201,26 +201,6 @@ func (d *demo) killLeader(ctx context.Context) error {
 }
 
 func millis(t time.Duration) string { return fmt.Sprintf("%d ms", t.Milliseconds()) }
-
-// leader waits until a node other than not leads, by its own word.
-func (d *demo) leader(ctx context.Context, not *demoNode) (*demoNode, error) {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
-	defer cancel()
-	var found *demoNode
-	err := until(ctx, "a new leader", func() (bool, error) {
-		for _, n := range d.nodes {
-			if n == not || n.dead() {
-				continue
-			}
-			if c, err := n.look(ctx); err == nil && c.Leader == n.id {
-				found = n
-				return true, nil
-			}
-		}
-		return false, nil
-	})
-	return found, err
-}
 
 // revive starts the dead node again and waits until it has what it missed.
 func (d *demo) revive(ctx context.Context) error {
@@ -282,13 +262,4 @@ func (d *demo) count(ctx context.Context) error {
 		return errors.New("what was acknowledged and what is stored differ")
 	}
 	return nil
-}
-
-// tellLogs prints the end of the log of every node that ended by itself.
-func (d *demo) tellLogs() {
-	for _, n := range d.nodes {
-		if n.dead() && !n.killed {
-			d.say("\nthe last lines of %s, which ended by itself:\n%s", n.id, cli.SafeLines(n.lastLines()))
-		}
-	}
 }

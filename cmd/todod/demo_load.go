@@ -36,7 +36,7 @@ type load struct {
 }
 
 // startLoad starts the writers, each with a client of its own that begins at another node.
-func startLoad(nodes []*demoNode) *load {
+func startLoad(nodes []*localNode) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{quit: make(chan struct{}), cancel: cancel}
 	for w := range writers {
@@ -144,6 +144,21 @@ func (l *load) stop(ctx context.Context) (acked []written, unsure int, err error
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.acked, l.unsure, nil
+}
+
+// stored is what the node's own replica holds of the load.
+func (n *localNode) stored(ctx context.Context) ([]written, error) {
+	var all []written
+	for w := range writers {
+		q := api.EntriesQuery{Limit: 1000}
+		for e, err := range n.client.AllEntries(ctx, loadList(w), q, api.ReadOptions{Consistency: "stale"}) {
+			if err != nil {
+				return nil, fmt.Errorf("read what %s has stored: %w", n.id, err)
+			}
+			all = append(all, written{e.List, e.ID, e.Title})
+		}
+	}
+	return all, nil
 }
 
 // compare counts what was acknowledged and is not stored, and what is stored and was not

@@ -3,19 +3,22 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"todod/cmd/internal/cli"
 	"todod/httpapi/api"
 )
 
-// demoNode is a node of the demo: a process of this same program.
-type demoNode struct {
+// localNode is a node that the demo or the bench starts: a process of this same program.
+type localNode struct {
 	id, http string
 	args     []string
 	log      string
@@ -23,23 +26,24 @@ type demoNode struct {
 	cmd      *exec.Cmd
 	done     chan struct{} // closed when the process has ended
 	killed   bool
+	spent    time.Duration // CPU of the processes before this one
 }
 
 // newNodes makes n nodes on free ports, with the same view of the group.
-func newNodes(dir string, n int) ([]*demoNode, error) {
+func newNodes(dir string, n int) ([]*localNode, error) {
 	addrs, err := freeAddrs(2 * n)
 	if err != nil {
 		return nil, err
 	}
 	web, raft := addrs[:n], addrs[n:]
-	var nodes []*demoNode
+	var nodes []*localNode
 	for i := range n {
 		id := fmt.Sprintf("n%d", i+1)
 		client, err := api.NewClient([]string{web[i]}, api.Options{})
 		if err != nil {
 			return nil, err
 		}
-		nodes = append(nodes, &demoNode{
+		nodes = append(nodes, &localNode{
 			id: id, http: web[i], client: client, log: filepath.Join(dir, id+".log"),
 			args: []string{"serve", "--id", id, "--data", dir, "--http", web[i], "--raft", raft[i],
 				"--bootstrap-expect", fmt.Sprint(n), "--join", strings.Join(web, ",")},
@@ -62,9 +66,9 @@ func freeAddrs(n int) ([]string, error) {
 	return addrs, nil
 }
 
-// start starts the process. It is in a process group of its own, so that Ctrl-C reaches the
-// demo alone, and dies with the demo whatever that dies of.
-func (n *demoNode) start() error {
+// start starts the process. It is in a process group of its own, so that Ctrl-C reaches this
+// program alone, and dies with it whatever that dies of.
+func (n *localNode) start() error {
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -83,6 +87,7 @@ func (n *demoNode) start() error {
 	}
 	done := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(done) }()
+	n.spent = n.cpu()
 	n.cmd, n.done, n.killed = cmd, done, false
 	return nil
 }
@@ -99,8 +104,8 @@ func withoutOwnFlags(env []string) []string {
 }
 
 // kill kills the process with SIGKILL and waits until it is gone.
-func (n *demoNode) kill() {
-	if n.cmd == nil {
+func (n *localNode) kill() {
+	if n.dead() {
 		return
 	}
 	n.killed = true
@@ -108,7 +113,30 @@ func (n *demoNode) kill() {
 	<-n.done
 }
 
-func (n *demoNode) dead() bool {
+func (n *localNode) signal(sig syscall.Signal) error {
+	if err := n.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("send %s to %s: %w", sig, n.id, err)
+	}
+	return nil
+}
+
+// terminate asks the process to stop and waits until it has.
+func (n *localNode) terminate(ctx context.Context) error {
+	n.killed = true
+	if err := n.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	select {
+	case <-n.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s does not stop: %w", n.id, ctx.Err())
+	}
+}
+
+func (n *localNode) dead() bool {
 	if n.cmd == nil {
 		return true
 	}
@@ -121,7 +149,7 @@ func (n *demoNode) dead() bool {
 }
 
 // waitFor waits for something that the node is to come to; it fails at once if its process ends.
-func (n *demoNode) waitFor(ctx context.Context, what string, is func(context.Context) bool) error {
+func (n *localNode) waitFor(ctx context.Context, what string, is func(context.Context) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	return until(ctx, n.id+" "+what, func() (bool, error) {
@@ -134,44 +162,85 @@ func (n *demoNode) waitFor(ctx context.Context, what string, is func(context.Con
 	})
 }
 
-func (n *demoNode) ready(ctx context.Context) error {
+func (n *localNode) ready(ctx context.Context) error {
 	return n.waitFor(ctx, "being ready", func(ctx context.Context) bool { return n.client.Ready(ctx) == nil })
 }
 
 // reach waits until the node's own replica has a rev.
-func (n *demoNode) reach(ctx context.Context, rev uint64) error {
+func (n *localNode) reach(ctx context.Context, rev uint64) error {
 	return n.waitFor(ctx, "having caught up", func(ctx context.Context) bool {
 		_, _, err := n.client.Lists(ctx, "", 1, "", api.ReadOptions{Consistency: "stale", MinIndex: rev})
 		return err == nil
 	})
 }
 
-func (n *demoNode) look(ctx context.Context) (api.Cluster, error) {
+func (n *localNode) look(ctx context.Context) (api.Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	return n.client.Cluster(ctx)
 }
 
-// stored is what the node's own replica holds of the load.
-func (n *demoNode) stored(ctx context.Context) ([]written, error) {
-	var all []written
-	for w := range writers {
-		q := api.EntriesQuery{Limit: 1000}
-		for e, err := range n.client.AllEntries(ctx, loadList(w), q, api.ReadOptions{Consistency: "stale"}) {
-			if err != nil {
-				return nil, fmt.Errorf("read what %s has stored: %w", n.id, err)
-			}
-			all = append(all, written{e.List, e.ID, e.Title})
-		}
-	}
-	return all, nil
-}
-
-func (n *demoNode) lastLines() string {
+func (n *localNode) lastLines() string {
 	b, err := os.ReadFile(n.log)
 	if err != nil {
 		return ""
 	}
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(lines[max(0, len(lines)-10):], "\n")
+}
+
+// cpu is the CPU that all processes of the node have taken so far.
+func (n *localNode) cpu() time.Duration {
+	if n.cmd == nil {
+		return 0
+	}
+	if n.dead() {
+		return n.spent + n.cmd.ProcessState.UserTime() + n.cmd.ProcessState.SystemTime()
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	if err != nil {
+		return n.spent
+	}
+	return n.spent + statCPU(string(stat))
+}
+
+// statCPU reads utime and stime, fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms. The
+// name of the program, field 2, may hold anything, but what follows its last parenthesis may not.
+func statCPU(stat string) time.Duration {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// tellLogs prints the end of the log of every node that ended by itself.
+func tellLogs(w io.Writer, nodes []*localNode) {
+	for _, n := range nodes {
+		if n.dead() && !n.killed {
+			fmt.Fprintf(w, "\nthe last lines of %s, which ended by itself:\n%s\n", n.id, cli.SafeLines(n.lastLines()))
+		}
+	}
+}
+
+// leaderOf waits until a node other than not leads, by its own word.
+func leaderOf(ctx context.Context, nodes []*localNode, not *localNode) (*localNode, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	var found *localNode
+	err := until(ctx, "a new leader", func() (bool, error) {
+		for _, n := range nodes {
+			if n == not || n.dead() {
+				continue
+			}
+			if c, err := n.look(ctx); err == nil && c.Leader == n.id {
+				found = n
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+	return found, err
 }
