@@ -53,6 +53,9 @@ A group keeps 1,000,000 keys for at least a minute: for more writes than that, -
 With --rate the requests are due at that rate whatever became of those before, and latency
 is measured from when each was due: a pause of the group is in all requests it held up.
 
+Each of --faults befalls the leader, which is away for half of the time to the next one, 3 s
+at most: kill is kill -9, term is SIGTERM, pause is SIGSTOP and SIGCONT.
+
 It writes to lists named bench-RUN-N alone and deletes them at the end, unless --keep.
 What is read is five entries of one date, added beforehand. --book is the book's two routes:
 70 % POST /add_entry, 30 % GET /entries of one of 365 dates, empty at the start.`,

@@ -17,7 +17,8 @@ const (
 
 func faultKinds() []string { return []string{faultKill, faultTerm, faultPause} }
 
-// longestDown is how long a node stays away at most, a third of the time between two faults else.
+// longestDown is how long a node stays away at most, half of the time to the next fault else: a paused
+// leader shows an election only where it stays away for more than a second.
 const longestDown = 3 * time.Second
 
 // fault is one fault, as it happened.
@@ -46,7 +47,7 @@ func (in *injector) run(ctx context.Context, kinds []string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := in.inflict(ctx, kind, min(every/3, longestDown)); err != nil {
+		if err := in.inflict(ctx, kind, min(every/2, longestDown)); err != nil {
 			return fmt.Errorf("%s of the leader: %w", kind, err)
 		}
 	}

@@ -134,11 +134,11 @@ func (r *benchReport) facts() [][2]string {
 // print writes the report for a person.
 func (b *bench) print() error {
 	r := &b.report
-	where := fmt.Sprintf("%d running nodes", len(r.Nodes))
+	where := strings.Join(r.Nodes, " ")
 	if r.Own {
 		where = "three nodes of its own"
 	}
-	fmt.Fprintf(b.out, "bench %s on %s\n%s\n\n", r.Work.Run, where, r.what())
+	fmt.Fprintf(b.out, "bench %s on %s\n%s\n\n", r.Work.Run, cli.Safe(where), r.what())
 	if r.Memory {
 		fmt.Fprintf(b.out, "%s\n\n", b.paint("33", "the nodes' files were in memory, where a sync costs nothing: --data names a folder on a disk"))
 	}

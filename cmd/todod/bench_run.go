@@ -43,7 +43,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		// From here on nothing may interrupt: what is left behind would stay.
 		signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 		if err != nil && ctx.Err() != nil {
-			err = errors.New("interrupted: nothing of the run is left behind")
+			err = errors.New("interrupted: what was measured so far is not told")
 		}
 		err = errors.Join(err, b.clean(err), os.RemoveAll(dir))
 	}()
@@ -83,6 +83,9 @@ func (b *bench) start(ctx context.Context) (dir string, err error) {
 		if err := n.ready(ctx); err != nil {
 			return dir, err
 		}
+	}
+	if _, _, err := b.all.Lists(ctx, b.work.prefix(), 1, "", api.ReadOptions{}); err != nil {
+		return dir, fmt.Errorf("ask the group for a read: %w", err) // no use to load it
 	}
 	return dir, nil
 }
