@@ -94,7 +94,7 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	fs.IntVar(&f.conns, "conns", 64, "connections, each with one request in flight")
 	fs.DurationVar(&f.duration, "duration", 10*time.Second, "how long it is measured")
 	fs.DurationVar(&f.warmup, "warmup", 500*time.Millisecond, "how long the load goes on before that")
-	fs.Float64Var(&f.rate, "rate", 0, "requests due a `SECOND`, 0 for as many as the connections can")
+	fs.Float64Var(&f.rate, "rate", 0, "`N` requests due a second, 0 for as many as the connections can")
 	fs.IntVar(&f.size, "size", 100, "bytes of a title")
 	fs.IntVar(&f.lists, "lists", 1000, "lists that the load is spread over")
 	fs.StringVar(&f.level, "consistency", "", "`LEVEL` of the reads: linearizable, stale or auto (default the route's)")
