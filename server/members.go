@@ -349,8 +349,12 @@ func (e *engine) announce() {
 		if server, in := find(conf, n.id); ok && m.HTTP == req.HTTP && m.Raft == req.Raft && (!in || string(server.Address) == req.Raft) {
 			return
 		}
-		ctx, cancel := context.WithTimeout(e.ctx, n.cfg.RequestTimeout)
-		err = e.change(ctx, admin{Add: &req})
+		ctx, cancel := context.WithTimeout(e.ctx, min(n.cfg.RequestTimeout, pingTimeout))
+		if to, ok := e.monitor.leads(); ok && e.leaderID() == "" {
+			err = e.ask(ctx, to, callAdmin, admin{Add: &req}, nil)
+		} else {
+			err = e.change(ctx, admin{Add: &req})
+		}
 		cancel()
 		if err != nil && e.ctx.Err() == nil && !again(AsError(err).Kind) {
 			n.log.Warn("the group does not take this node's addresses", "reason", err)

@@ -303,6 +303,20 @@ func (m *monitor) applied(id string) (index uint64, ok bool) {
 	return p.last.Applied, true
 }
 
+// leads returns the member that says it leads. A node that came back at another address does not
+// hear it from Raft: its leader looks for it where it was.
+func (m *monitor) leads() (leadership, bool) {
+	conf := m.e.configuration()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range conf.Servers {
+		if p := m.peers[string(s.ID)]; p != nil && p.alive() && p.last.Leads {
+			return leadership{id: p.id, addr: string(s.Address)}, true
+		}
+	}
+	return leadership{}, false
+}
+
 // measure compares this node's clock with the voters', as they were when last heard and have gone on
 // since: so it also shows when it is this node's that was set.
 func (m *monitor) measure() {

@@ -85,10 +85,8 @@ func (s *sim) start(id string, set func(*Config)) (*Node, error) {
 		ID: id, Data: filepath.Join(s.dir, id), AdvertiseHTTP: id + ":80", AdvertiseRaft: id + ":70",
 		Contacts: simContacts{s, id}, Logger: s.log, NoSync: true, Version: "test",
 		Listener: s.net.listen(id + ":70"),
-		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
-			return s.net.dial(ctx, id+":70", addr)
-		},
-		Now: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) },
+		Dial:     s.dialFrom(id + ":70"),
+		Now:      func() time.Time { return time.Now().Add(time.Duration(skew.Load())) },
 	}
 	if set != nil {
 		set(&cfg)
@@ -102,6 +100,10 @@ func (s *sim) start(id string, set func(*Config)) (*Node, error) {
 	s.live[id] = n
 	s.mu.Unlock()
 	return n, nil
+}
+
+func (s *sim) dialFrom(from string) func(context.Context, string) (net.Conn, error) {
+	return func(ctx context.Context, addr string) (net.Conn, error) { return s.net.dial(ctx, from, addr) }
 }
 
 // group starts a group of size nodes and waits until all vote.
