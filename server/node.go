@@ -150,7 +150,7 @@ func (n *Node) run(found bool) error {
 	if err != nil {
 		return err
 	}
-	if n.folder.phase() != phaseMember {
+	if n.folder.phase() == phaseFounding { // a member may have been told by now that it was removed
 		if err := n.folder.change(func(s *folderState) { s.Phase = phaseMember }); err != nil {
 			return errors.Join(err, e.close())
 		}
