@@ -140,6 +140,11 @@ func (r *Replica) durable() (m meta, err error) {
 		return m, err
 	}
 	defer tx.Rollback()
+	defer func() {
+		if err != nil {
+			err = r.store.fail(err)
+		}
+	}()
 	defer guard(&err, debug.SetPanicOnFault(true))
 	return readMeta(tx)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
@@ -43,14 +44,24 @@ func (s *sink) Write(b []byte) (int, error) {
 	if s.file == nil {
 		f, err := os.CreateTemp(s.r.cfg.Dir, fmt.Sprintf(tempFormat, "*"))
 		if err != nil {
-			return 0, fmt.Errorf("receive a replica: %w", err)
+			return 0, s.failed(err)
 		}
 		s.file, s.meta.ID = f, receivedID
 	}
 	n, err := s.file.Write(b)
 	s.r.store.at("receive: some is written")
 	s.meta.Size += int64(n)
+	if err != nil {
+		err = s.failed(err)
+	}
 	return n, err
+}
+
+// failed takes away what was received, which may fill the disk, and reports the error of the disk. Raft
+// would ask for the same file again and again.
+func (s *sink) failed(err error) error {
+	err = fmt.Errorf("receive a replica: %w: %w", err, ErrStorage)
+	return s.r.store.fail(errors.Join(err, s.Cancel()))
 }
 
 func (s *sink) Cancel() error {
@@ -73,7 +84,11 @@ func (s *sink) Close() error {
 	if err == nil {
 		err = prepareReceived(s.file.Name(), s.meta, s.r.cfg.NoSync)
 	}
-	if err != nil {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return s.failed(err)
+	case err != nil: // it is as it was sent: the disk is not to blame
 		return errors.Join(fmt.Errorf("receive a replica: %w", err), s.Cancel())
 	}
 	s.r.store.at("receive: the file is checked")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
@@ -115,6 +116,7 @@ func (s *Snapshots) Open(id string) (_ *raft.SnapshotMeta, _ io.ReadCloser, err 
 	defer func() {
 		if err != nil {
 			tx.Rollback()
+			err = s.r.store.fail(err)
 		}
 	}()
 	defer guard(&err, debug.SetPanicOnFault(true))
@@ -124,7 +126,7 @@ func (s *Snapshots) Open(id string) (_ *raft.SnapshotMeta, _ io.ReadCloser, err 
 	}
 	meta := m.snapshot()
 	meta.Size = tx.Size()
-	return meta, newFileStream(tx), nil
+	return meta, newFileStream(tx, s.r.store.fail), nil
 }
 
 var errNoneReceived = errors.New("no replica was received")
@@ -139,13 +141,17 @@ type fileStream struct {
 	done chan struct{}
 }
 
-func newFileStream(tx *bolt.Tx) *fileStream {
+func newFileStream(tx *bolt.Tx, failed func(error) error) *fileStream {
 	pr, pw := io.Pipe()
 	f := &fileStream{pr, make(chan struct{})}
 	go func() {
 		defer close(f.done)
 		_, err := tx.WriteTo(pw)
 		tx.Rollback()
+		var errno syscall.Errno
+		if errors.As(err, &errno) { // else the other node has gone
+			err = failed(fmt.Errorf("send the replica: %w: %w", err, ErrStorage))
+		}
 		pw.CloseWithError(err)
 	}()
 	return f

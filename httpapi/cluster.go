@@ -16,7 +16,7 @@ func getCluster(req *request, _ *nothing) (api.Cluster, error) {
 		Expect: c.Expect, Sees: c.Sees, Members: make([]api.Member, len(c.Members))}
 	for i, m := range c.Members {
 		out.Members[i] = api.Member{ID: m.ID, HTTP: m.HTTP, Raft: m.Raft, Voter: m.Voter, Alive: m.Alive,
-			LastContactMS: millis(m.Contact), Applied: m.Applied, Version: m.Version}
+			LastContactMS: millis(m.Contact), Applied: m.Applied, Version: m.Version, Disk: string(m.Disk), DiskFree: m.Free}
 	}
 	return out, nil
 }

@@ -41,7 +41,8 @@ func (c *Contacts) Cluster(ctx context.Context, addr string) (server.Cluster, er
 		Expect: in.Expect, Sees: in.Sees, Folder: in.Folder, Members: make([]server.Member, len(in.Members))}
 	for i, m := range in.Members {
 		out.Members[i] = server.Member{ID: m.ID, HTTP: m.HTTP, Raft: m.Raft, Voter: m.Voter, Alive: m.Alive,
-			Contact: contact(m.LastContactMS), Applied: m.Applied, Version: m.Version}
+			Contact: contact(m.LastContactMS), Applied: m.Applied, Version: m.Version,
+			Disk: server.DiskState(m.Disk), Free: m.DiskFree}
 	}
 	return out, nil
 }

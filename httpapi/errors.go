@@ -43,6 +43,7 @@ var kindCodes = [...]api.Code{
 	server.KindShutdown:    api.CodeStopping,
 	server.KindInvalid:     api.CodeInvalid,
 	server.KindInternal:    api.CodeInternal,
+	server.KindStalled:     api.CodeStalled,
 }
 
 // refusals has the code and the sentence for each way in which the lists refuse a command.

@@ -39,6 +39,8 @@ func TestFailuresOfTheNode(t *testing.T) {
 		{server.KindJoining, no, api.CodeJoining, api.CodeJoining},
 		{server.KindStorage, no, api.CodeStorage, api.CodeStorage},
 		{server.KindStorage, unknown, api.CodeStorage, api.CodeStorage},
+		{server.KindStalled, no, api.CodeStalled, api.CodeStalled},
+		{server.KindStalled, unknown, api.CodeStalled, api.CodeTimeout},
 		{server.KindShutdown, no, api.CodeStopping, api.CodeStopping},
 		{server.KindShutdown, unknown, api.CodeStopping, api.CodeTimeout},
 		{server.KindInvalid, no, api.CodeInvalid, api.CodeInvalid},

@@ -30,6 +30,9 @@ type Config struct {
 	Insecure        bool          // allow addresses off loopback
 	Contacts        Contacts      // how to speak with the nodes of Join; needed for joining only
 	Version         string        // of the program, for others to see
+	// DiskReserve is the room in bytes below which the disk counts as full: such a node leads no
+	// longer than it must. 0 for the smaller of 64 MiB and 2 % of the disk, negative for none.
+	DiskReserve int64
 
 	// Fatal is called when the node cannot go on, by the goroutine that found out: a program
 	// ends its process there, before anything else is done on top of a failed disk.
@@ -43,6 +46,7 @@ type Config struct {
 	Dial     func(ctx context.Context, addr string) (net.Conn, error) // instead of dialling TCP
 	Now      func() time.Time                                         // instead of the clock
 	NoSync   bool                                                     // leave fsync out
+	disk     disk                                                     // instead of the one under Data
 }
 
 func (c *Config) fill() {

@@ -30,6 +30,7 @@ type engine struct {
 	forwarder *forwarder
 	monitor   *monitor
 	reads     *rounds
+	storage   *storage
 
 	changes struct {
 		sync.Mutex
@@ -61,7 +62,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	}
 	e.trans = newTransport(n)
 	if err := e.startRaft(found); err != nil {
-		return nil, errors.Join(err, e.trans.Close(), e.replica.Close(), e.logs.Close())
+		return nil, errors.Join(err, e.trans.Close(), e.replica.Close(), e.logs.Close(), e.storage.close())
 	}
 	go func() {
 		defer close(e.led)
@@ -76,12 +77,21 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	e.crew.spawn(e.compact)
 	e.crew.spawn(e.monitor.run)
 	e.crew.spawn(e.announce)
+	e.crew.spawn(e.storage.watch)
 	return e, nil
 }
 
 func (e *engine) openFiles() (err error) {
 	n := e.node
-	if e.logs, err = openLogStore(filepath.Join(n.folder.dir, logName), n.cfg.NoSync, n.storageFailed); err != nil {
+	if e.storage, err = newStorage(e); err != nil {
+		return exit(ExitStorage, "the data folder cannot be used: %v", sentence(err))
+	}
+	defer func() {
+		if err != nil {
+			_ = e.storage.close() // what failed first is told
+		}
+	}()
+	if e.logs, err = openLogStore(filepath.Join(n.folder.dir, logName), n.cfg.NoSync, e.storage.writes, n.storageFailed); err != nil {
 		return exit(ExitStorage, "the log cannot be opened: %v", sentence(err))
 	}
 	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, NoSync: n.cfg.NoSync, Fatal: n.storageFailed})
@@ -160,7 +170,7 @@ func (e *engine) close() error {
 	err := e.raft.Shutdown().Error()
 	<-e.led
 	e.crew.close()
-	return errors.Join(err, e.replica.Close(), e.logs.Close())
+	return errors.Join(err, e.replica.Close(), e.logs.Close(), e.storage.close())
 }
 
 // tell tells who waits for another leader to look again.

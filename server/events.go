@@ -15,6 +15,9 @@ const (
 	MemberRemoved = "member_removed"
 )
 
+// diskEvent is the type of event that tells how a node's disk is now: disk_ok, disk_low, disk_stalled.
+func diskEvent(s DiskState) string { return "disk_" + string(s) }
+
 // maxEvents is how many events of the group a node keeps for those who follow.
 const maxEvents = 1000
 

@@ -168,13 +168,14 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 		s.Phase, s.Targets, s.Group, s.Former = phaseJoining, []string{addr}, "", former
 	})
 	if err != nil {
-		return err
+		n.end(asExit(err)) // what node.json says now is not known
+		return failure(KindInternal, NotApplied, "the data folder could not be written")
 	}
 	n.cur.Store(nil)
 	n.setGroup("")
 	if err := e.close(); err != nil {
 		n.end(asExit(err))
-		return failure(KindStorage, UnknownOutcome, "the data folder could not be closed")
+		return failure(KindInternal, UnknownOutcome, "the data folder could not be closed")
 	}
 	asked := make(chan struct{})
 	n.crew.spawn(func() {

@@ -52,6 +52,9 @@ const (
 	maxClockOffset = 10 * time.Second
 	// joinEvery is how often a node asks again to be let into a group.
 	joinEvery = 500 * time.Millisecond
+	// maxReserve is the most that is kept free on the disk by default, and else 2 % of it: enough for
+	// leaders to change, logs to be cut and a replica to be flushed while nobody may write.
+	maxReserve = 64 << 20
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )
@@ -78,6 +81,18 @@ const (
 	pollTimeout = 300 * time.Millisecond
 	pollGrace   = 5 * time.Millisecond
 	rankPause   = 200 * time.Millisecond
+	// diskTick is what the age of a write is counted in. After stallTicks of them the disk counts as
+	// stalled: fsyncs of a second are not rare on a busy machine. With no other write for canaryTicks
+	// a canary goes out. freshWithin is less than the time to a stall by more than the
+	// canary's interval and a ping's: what came back within it did so after the stall began.
+	diskTick    = 100 * time.Millisecond
+	stallTicks  = 30
+	canaryTicks = 5
+	freshWithin = 2 * time.Second
+	// cutTimeout is how long a node whose disk is stalled takes to close its connections.
+	cutTimeout = 100 * time.Millisecond
+	// handOverPause is between two attempts to be rid of leadership.
+	handOverPause = time.Second
 	// closeTimeout is how long a stopping node waits for its last proposals.
 	closeTimeout = 2 * time.Second
 )

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"todod/fsm"
 )
@@ -21,13 +23,14 @@ import (
 // the pages, so nothing that is tried again can be trusted.
 type logStore struct {
 	*raftboltdb.BoltStore
-	bytes atomic.Int64 // appended since the last snapshot
-	fatal func(error)
+	bytes  atomic.Int64 // appended since the last snapshot
+	writes *underway
+	fatal  func(error)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func openLogStore(path string, noSync bool, fatal func(error)) (*logStore, error) {
+func openLogStore(path string, noSync bool, writes *underway, fatal func(error)) (*logStore, error) {
 	s, err := raftboltdb.New(raftboltdb.Options{
 		Path: path, NoSync: noSync, MsgpackUseNewTimeFormat: true,
 		BoltOptions: &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType, NoSync: noSync},
@@ -35,7 +38,7 @@ func openLogStore(path string, noSync bool, fatal func(error)) (*logStore, error
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	return &logStore{BoltStore: s, fatal: fatal}, nil
+	return &logStore{BoltStore: s, writes: writes, fatal: fatal}, nil
 }
 
 // logSum covers what an entry says. AppendedAt is left out: it is the appending node's clock,
@@ -52,7 +55,8 @@ func logSum(log *raft.Log) []byte {
 // StoreLog stores one entry.
 func (s *logStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
 
-// StoreLogs stores entries with their sums.
+// StoreLogs stores entries with their sums, all of them or none: a bolt transaction that finds no room
+// leaves the file as it was.
 func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	size := 0
 	sealed := make([]*raft.Log, len(logs))
@@ -62,26 +66,38 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		sealed[i] = &l
 		size += len(log.Data)
 	}
-	if err := s.BoltStore.StoreLogs(sealed); err != nil {
-		return s.failed("write the log", err)
+	err := s.write("write the log", func() error { return s.BoltStore.StoreLogs(sealed) })
+	if err == nil {
+		s.bytes.Add(int64(size))
 	}
-	s.bytes.Add(int64(size))
-	return nil
+	return err
 }
 
 // GetLog returns an entry, or fsm.ErrDamaged if it is not as it was stored.
 func (s *logStore) GetLog(index uint64, log *raft.Log) error {
-	err := s.BoltStore.GetLog(index, log)
-	switch {
-	case errors.Is(err, raft.ErrLogNotFound):
-		return err
-	case err != nil:
-		return s.failed("read the log", err)
-	case string(log.Extensions) != string(logSum(log)) || log.Index != index:
-		return s.failed("read the log", fmt.Errorf("log entry %d: %w", index, fsm.ErrDamaged))
-	}
-	log.Extensions = nil
-	return nil
+	return s.read("read the log", func() error {
+		err := s.BoltStore.GetLog(index, log)
+		switch {
+		case passes(err):
+			return err
+		case err != nil, string(log.Extensions) != string(logSum(log)), log.Index != index:
+			return fmt.Errorf("log entry %d: %w", index, fsm.ErrDamaged)
+		}
+		log.Extensions = nil
+		return nil
+	})
+}
+
+// FirstIndex returns the index of the first entry, 0 if there is none.
+func (s *logStore) FirstIndex() (index uint64, err error) {
+	err = s.read("read the log", func() (err error) { index, err = s.BoltStore.FirstIndex(); return err })
+	return index, err
+}
+
+// LastIndex returns the index of the last entry, 0 if there is none.
+func (s *logStore) LastIndex() (index uint64, err error) {
+	err = s.read("read the log", func() (err error) { index, err = s.BoltStore.LastIndex(); return err })
+	return index, err
 }
 
 // IsMonotonic makes Raft clear the log after a snapshot was received, rather than leave a
@@ -90,24 +106,58 @@ func (s *logStore) IsMonotonic() bool { return true }
 
 // DeleteRange takes entries away.
 func (s *logStore) DeleteRange(first, last uint64) error {
-	return s.failed("cut the log", s.BoltStore.DeleteRange(first, last))
+	return s.write("cut the log", func() error { return s.BoltStore.DeleteRange(first, last) })
 }
 
 // Set and SetUint64 keep Raft's term and vote.
 func (s *logStore) Set(key, value []byte) error {
-	return s.failed("write the vote", s.BoltStore.Set(key, value))
+	return s.write("write the vote", func() error { return s.BoltStore.Set(key, value) })
 }
 
 // SetUint64 is Set for numbers.
 func (s *logStore) SetUint64(key []byte, value uint64) error {
-	return s.failed("write the term", s.BoltStore.SetUint64(key, value))
+	return s.write("write the term", func() error { return s.BoltStore.SetUint64(key, value) })
 }
 
-// failed reports an error of the disk. Raft panics on some of them, and goes on after others.
-func (s *logStore) failed(doing string, err error) error {
-	if err != nil {
-		err = fmt.Errorf("%s: %w", doing, err)
-		s.fatal(err)
-	}
-	return err
+// Get and GetUint64 return Raft's term and vote, or raftboltdb.ErrKeyNotFound.
+func (s *logStore) Get(key []byte) (value []byte, err error) {
+	err = s.read("read the vote", func() (err error) { value, err = s.BoltStore.Get(key); return err })
+	return value, err
+}
+
+// GetUint64 is Get for numbers.
+func (s *logStore) GetUint64(key []byte) (value uint64, err error) {
+	err = s.read("read the term", func() (err error) { value, err = s.BoltStore.GetUint64(key); return err })
+	return value, err
+}
+
+// write is read for what must reach the disk: one that does not come back is noticed.
+func (s *logStore) write(doing string, f func() error) error {
+	write := s.writes.begin()
+	defer s.writes.end(write)
+	return s.read(doing, f)
+}
+
+// read reports an error of the disk before anyone else sees it: Raft panics on some of them, and goes on
+// after others. Pages that the disk does not give back, or that are not what bolt wrote, come as
+// a fault or a panic.
+func (s *logStore) read(doing string, f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("its pages cannot be read: %v", p)
+		}
+		if !passes(err) {
+			err = fmt.Errorf("%s: %w", doing, err)
+			s.fatal(err)
+		}
+	}()
+	return f()
+}
+
+// passes reports whether an error says nothing of the disk: what was asked for is not there, or the
+// node is stopping.
+func passes(err error) bool {
+	return err == nil || errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, raftboltdb.ErrKeyNotFound) ||
+		errors.Is(err, berrors.ErrDatabaseNotOpen)
 }

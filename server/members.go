@@ -245,20 +245,23 @@ func remaining(ctx context.Context) time.Duration {
 	return electionTimeout
 }
 
-// handOver hands leadership to a voter, "" for the one that is best prepared, and waits until
+// handOver hands leadership to a voter, "" for the one that is best prepared and whose disk is well, and waits until
 // this node knows who leads.
 func (e *engine) handOver(ctx context.Context, to string) error {
 	conf := e.configuration()
 	var best raft.Server
 	var most uint64
+	bestFit := false
 	for _, v := range voters(conf) {
 		id := string(v.ID)
 		applied, alive := e.monitor.applied(id)
 		if id == e.node.id || !alive || to != "" && id != to {
 			continue
 		}
-		if best.ID == "" || applied > most {
-			best, most = v, applied
+		disk, _, _ := e.monitor.disk(id)
+		fit := disk.fit()
+		if best.ID == "" || fit && !bestFit || fit == bestFit && applied > most {
+			best, most, bestFit = v, applied, fit
 		}
 	}
 	if to == e.node.id {

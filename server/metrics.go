@@ -44,10 +44,7 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	gauge("raft_commit_index", "Commit index of the log.", func(e *engine) float64 { return float64(e.raft.CommitIndex()) })
 	gauge("raft_last_index", "Last index of the log.", func(e *engine) float64 { return float64(e.raft.LastIndex()) })
 	gauge("raft_leader", "1 while this node leads, else 0.", func(e *engine) float64 {
-		if e.term.Load() != nil {
-			return 1
-		}
-		return 0
+		return oneIf(e.term.Load() != nil)
 	})
 	gauge("replica_applied_index", "Last log entry that the replica has applied.", func(e *engine) float64 {
 		index, _ := e.replica.Applied()
@@ -57,10 +54,32 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 		_, rev := e.replica.Applied()
 		return float64(rev)
 	})
+	gauge("disk_free_bytes", "Room on the disk of the data folder.", func(e *engine) float64 {
+		return float64(e.storage.free.Load())
+	})
+	gauge("disk_reserve_bytes", "Below this room the disk counts as full.", func(e *engine) float64 {
+		return float64(e.storage.reserve)
+	})
+	gauge("disk_low", "1 while there is less room than the reserve, else 0.", func(e *engine) float64 {
+		return oneIf(e.storage.low.Load())
+	})
+	gauge("disk_stalled", "1 while a write to the disk has not come back for 3 seconds, else 0.", func(e *engine) float64 {
+		return oneIf(e.storage.stalled() != nil)
+	})
+	gauge("disk_write_age_seconds", "Age of the oldest write to the disk that has not come back.", func(e *engine) float64 {
+		return float64(e.storage.health.Load().Oldest) / 1000
+	})
 	gauge("clock_offset_seconds", "This node's clock against the median of the voters.", func(e *engine) float64 {
 		return e.offset().Seconds()
 	})
 	return m
+}
+
+func oneIf(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
 }
 
 func (m *metrics) proposed(commands int) {

@@ -54,6 +54,7 @@ type pong struct {
 	Leader    string `json:"leader"` // as it believes
 	Leads     bool   `json:"leads"`
 	Version   string `json:"version"`
+	Disk      health `json:"disk"`
 }
 
 // clock is this node's clock against the median of the voters'.
@@ -72,7 +73,7 @@ func newMonitor(e *engine) *monitor {
 
 func (e *engine) pong() pong {
 	p := pong{Now: e.node.cfg.Now().UnixMicro(), Term: e.raft.CurrentTerm(), Leader: e.leaderID(),
-		Leads: e.raft.State() == raft.Leader, Version: e.node.cfg.Version}
+		Leads: e.raft.State() == raft.Leader, Version: e.node.cfg.Version, Disk: *e.storage.health.Load()}
 	p.LastIndex, p.LastTerm = e.lastLog()
 	p.Applied, _ = e.replica.Applied()
 	return p
@@ -223,12 +224,16 @@ func (m *monitor) answered(p *watched, got pong, boot string, clock time.Time) {
 	if restarted {
 		p.gone = p.boot
 	}
+	was := p.last.Disk.State
 	p.heard, p.last, p.boot, p.clock = time.Now(), got, boot, clock
 	up := p.down
 	p.down = false
 	m.mu.Unlock()
 	if up {
 		m.e.node.event(NodeUp, p.id, m.e.raft.CurrentTerm())
+	}
+	if disk := got.Disk.State; disk != was && disk != "" && (was != "" || disk != DiskOK) {
+		m.e.node.event(diskEvent(disk), p.id, m.e.raft.CurrentTerm())
 	}
 	if restarted && !got.Leads {
 		m.bereaved(p)
@@ -265,6 +270,8 @@ func (m *monitor) describe(to *Member) {
 	if to.ID == m.e.node.id {
 		to.Applied, _ = m.e.replica.Applied()
 		to.Version = m.e.node.cfg.Version
+		h := m.e.storage.health.Load()
+		to.Disk, to.Free = h.State, h.Free
 		return
 	}
 	m.mu.Lock()
@@ -276,6 +283,7 @@ func (m *monitor) describe(to *Member) {
 	}
 	alive = !p.down
 	to.Contact, to.Applied, to.Version = time.Since(p.heard), p.last.Applied, p.last.Version
+	to.Disk, to.Free = p.last.Disk.State, p.last.Disk.Free
 }
 
 // alive reports whether a member gave a sign of life lately.
@@ -315,6 +323,29 @@ func (m *monitor) leads() (leadership, bool) {
 		}
 	}
 	return leadership{}, false
+}
+
+// disk is what another member said of its disk, and how long ago; alive if it gave a sign of life lately.
+func (m *monitor) disk(id string) (h health, age time.Duration, alive bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[id]
+	if p == nil || !p.alive() {
+		return health{}, 0, false
+	}
+	return p.last.Disk, time.Since(p.heard), true
+}
+
+// lastDisk is what another member said last of its disk, and whether it is known to be down. One that
+// was never heard of is not.
+func (m *monitor) lastDisk(id string) (h health, down bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[id]
+	if p == nil {
+		return health{}, false
+	}
+	return p.last.Disk, p.down
 }
 
 // measure compares this node's clock with the voters', as they were when last heard and have gone on

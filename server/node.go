@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"todod/fsm"
 	"todod/server/peer"
@@ -253,6 +254,8 @@ func (n *Node) storageFailed(err error) {
 		n.end(exit(ExitUnknownEntry, "an entry of the log is damaged: remove this node and begin it anew, with an empty folder and a new --id (%v)", err))
 	case errors.Is(err, fsm.ErrCorrupt):
 		n.end(exit(ExitStorage, "the replica is damaged: remove this node and begin it anew, with an empty folder and a new --id (%v)", err))
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		n.end(exit(ExitStorage, "the disk is full: free some room, then start the node again (%v)", sentence(err)))
 	default:
 		n.end(exit(ExitStorage, "the storage failed: free or replace the disk, then start the node again (%v)", sentence(err)))
 	}
@@ -385,8 +388,8 @@ func (n *Node) Where(list string) (node string, alive *bool) {
 	return e.leaderID(), nil
 }
 
-// Ready returns nil when this node serves: it belongs to a group, knows a leader and is
-// not far behind it; else an *Error that says what is missing.
+// Ready returns nil when this node serves: it belongs to a group, its disk answers, it knows a
+// leader and is not far behind it; else an *Error that says what is missing.
 func (n *Node) Ready() error {
 	e, err := n.inGroup()
 	if err != nil {
@@ -394,6 +397,9 @@ func (n *Node) Ready() error {
 	}
 	if n.exit.Load() != nil {
 		return stopping()
+	}
+	if err := e.storage.stalled(); err != nil {
+		return err
 	}
 	if e.leaderID() == "" {
 		return failure(KindNoLeader, NotApplied, "the group has no leader now: try again")

@@ -202,6 +202,7 @@ func (s *sim) crash(id string) {
 			e.crew.close()
 			_ = e.replica.Abandon()
 			_ = e.logs.Close()
+			_ = e.storage.close()
 		}
 		_ = n.port.Close()
 		_ = n.folder.close()

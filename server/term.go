@@ -144,6 +144,10 @@ func (t *term) propose(ctx context.Context, typ fsm.Type, payload []byte) (fsm.R
 // accept takes a command of a client, of this node's or another's, to its list process, or
 // straight to the proposer if it is about several lists.
 func (t *term) accept(c *pending) {
+	if err := t.e.storage.refuse(c.cmd.Type); err != nil {
+		c.fail(err)
+		return
+	}
 	switch {
 	case t.proposer.full():
 		c.fail(failure(KindOverloaded, NotApplied, "the leader has too much to do: try again"))

@@ -33,10 +33,11 @@ const (
 	KindConflict                    // a change of the group that cannot be done as things are
 	KindNotFound                    // no such member
 	KindJoining                     // the node is on its way into another group
-	KindStorage                     // the disk is full or failed
+	KindStorage                     // the disks are full
 	KindShutdown                    // the node is stopping
 	KindInvalid                     // a request that is wrong in itself
 	KindInternal                    // a defect
+	KindStalled                     // the disk does not answer
 )
 
 // Outcome says what is known of a write that failed. It is always true.
@@ -120,6 +121,8 @@ type Member struct {
 	Contact time.Duration // since the leader heard from it; -1 if not known
 	Applied uint64        // the last log index it said it had applied
 	Version string        // of its todod
+	Disk    DiskState     // as it said last, "" if not known
+	Free    int64         // bytes on its disk, as it said last
 }
 
 // State is how far a node is in belonging to a group.
@@ -183,7 +186,7 @@ type Registry struct {
 // Event is something that happened to the group, as this node saw it.
 type Event struct {
 	Seq  uint64 // counts up from 1 on this node since it started
-	Type string // node_down, node_up, leader_changed, member_added, member_removed
+	Type string // node_down, node_up, leader_changed, member_added, member_removed, disk_ok, disk_low, disk_stalled
 	Node string // the node it is about; of leader_changed the new leader, "" for none
 	Term uint64
 	Time time.Time

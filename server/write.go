@@ -28,6 +28,9 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 	if err != nil {
 		return fsm.Result{}, err
 	}
+	if err := e.storage.stalled(); err != nil {
+		return fsm.Result{}, err
+	}
 	list := ""
 	if len(cmd.Ops) == 1 {
 		list = cmd.Ops[0].List
@@ -118,7 +121,9 @@ func (w *write) try(ctx context.Context) (res fsm.Result, err error) {
 }
 
 // again reports whether another leader may do better.
-func again(k Kind) bool { return k == KindNoLeader || k == KindTimeout || k == KindClock }
+func again(k Kind) bool {
+	return k == KindNoLeader || k == KindTimeout || k == KindClock || k == KindStalled
+}
 
 // leadership is where a write goes: to this node's own term or to a peer.
 type leadership struct {

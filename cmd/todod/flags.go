@@ -37,6 +37,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	fs.IntVar(&c.BootstrapExpect, "bootstrap-expect", 0, "found a group of `N` nodes with those of --join, which have the same flags")
 	fs.DurationVar(&c.Expiry, "expiry", time.Minute, "an idle list process leaves after this long")
 	fs.DurationVar(&c.RequestTimeout, "request-timeout", 5*time.Second, "the most a request may take")
+	fs.Var(reserve{&c.DiskReserve}, "disk-reserve", "`SIZE`: with less room on the disk a leader hands over (default the smaller of 64MiB and 2 % of the disk; 0 for none)")
 	fs.BoolVar(&c.Insecure, "insecure", false, "allow addresses off loopback, in the clear and open to all who reach them")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")

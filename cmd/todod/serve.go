@@ -36,11 +36,16 @@ func serveCommand() *cobra.Command {
 --bootstrap-expect it founds a group of one; with either it never founds one alone.
 Once the data folder holds a group, flags that name one are ignored.
 
+The first error of the disk ends a node. One whose disk does not answer for 3 s
+acknowledges nothing; if it leads, and a majority's disks are well, it ends so that
+another can lead. With less room than --disk-reserve a leader hands over; when
+fewer than a majority has room, writes are refused (507) until there is some.
+
 SIGTERM and SIGINT: a leader hands over, requests in flight finish, files close.
 A second signal stops at once.
 
 Beside the exit codes of 'todod --help': 70 its data diverged, 73 the data folder is
-refused, 74 the storage failed, 78 a log entry is damaged or of a newer version.`,
+refused, 74 the disk failed, stalled or is full, 78 a log entry is damaged or of a newer version.`,
 		Example: `  todod serve
   todod serve --id n2 --http 127.0.0.1:5455 --raft 127.0.0.1:7455 --join 127.0.0.1:5454
   todod serve --id n1 --http 10.0.0.1:5454 --raft 10.0.0.1:7454 --insecure \

@@ -153,7 +153,7 @@ func (v *view) print(c api.Cluster) error {
 }
 
 func memberRows(c api.Cluster) [][]string {
-	rows := [][]string{{"ID", "ROLE", "ALIVE", "LAG", "CONTACT", "HTTP", "RAFT", "VERSION"}}
+	rows := [][]string{{"ID", "ROLE", "ALIVE", "LAG", "CONTACT", "DISK", "HTTP", "RAFT", "VERSION"}}
 	for _, m := range c.Members {
 		role, alive, lag, contact := "non-voter", "?", "?", "?"
 		if m.Voter {
@@ -170,15 +170,23 @@ func memberRows(c api.Cluster) [][]string {
 		if m.LastContactMS >= 0 && m.Alive != nil {
 			contact = (time.Duration(m.LastContactMS) * time.Millisecond).String()
 		}
-		rows = append(rows, []string{m.ID, role, alive, lag, contact, m.HTTP, m.Raft, m.Version})
+		rows = append(rows, []string{m.ID, role, alive, lag, contact, diskOf(m), m.HTTP, m.Raft, m.Version})
 	}
 	return rows
+}
+
+// diskOf says how a member's disk is and what room it has.
+func diskOf(m api.Member) string {
+	if m.Disk == "" {
+		return "?"
+	}
+	return fmt.Sprintf("%s, %s free", m.Disk, bytesText(m.DiskFree))
 }
 
 func eventsCommand() *cobra.Command {
 	var conn cli.Connection
 	cmd := &cobra.Command{
-		Use: "events", Short: "follow the group until Ctrl-C: node_down, node_up, leader_changed, member_added, member_removed",
+		Use: "events", Short: "follow the group until Ctrl-C: node_down, node_up, leader_changed, member_added, member_removed, disk_ok, disk_low, disk_stalled",
 		Example: "  todod events\n  todod events --output json | jq .node",
 		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}

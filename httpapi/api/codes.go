@@ -27,7 +27,8 @@ const (
 	CodeJoining      Code = "joining"      // the node is on its way into another group
 	CodeStopping     Code = "stopping"     // the node is stopping
 	CodeTimeout      Code = "timeout"      // the outcome is not known
-	CodeStorage      Code = "storage"      // the disk is full or failed
+	CodeStorage      Code = "storage"      // the disks are full: fewer than a majority of the voters has room
+	CodeStalled      Code = "stalled"      // the disk of the node or the leader does not answer
 	CodeInternal     Code = "internal"     // a defect
 )
 
@@ -52,6 +53,7 @@ var Statuses = map[Code]int{
 	CodeClock:        http.StatusServiceUnavailable,
 	CodeJoining:      http.StatusServiceUnavailable,
 	CodeStopping:     http.StatusServiceUnavailable,
+	CodeStalled:      http.StatusServiceUnavailable,
 	CodeTimeout:      http.StatusGatewayTimeout,
 	CodeStorage:      http.StatusInsufficientStorage,
 	CodeInternal:     http.StatusInternalServerError,

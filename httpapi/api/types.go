@@ -102,6 +102,8 @@ type Member struct {
 	LastContactMS int64  `json:"last_contact_ms"`
 	Applied       uint64 `json:"applied"`
 	Version       string `json:"version"`
+	Disk          string `json:"disk"`            // ok, low, stalled; "" if not known
+	DiskFree      int64  `json:"disk_free_bytes"` // as the member said last
 }
 
 // Join is the body of POST /v1/cluster/members: what a node says of itself.

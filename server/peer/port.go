@@ -69,9 +69,14 @@ func NewPort(cfg Config) *Port {
 	return p
 }
 
-// Close ends all connections and waits for their goroutines.
+// Close ends all connections and waits for their goroutines. It may be called twice.
 func (p *Port) Close() error {
 	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		p.done.Wait()
+		return nil
+	}
 	p.closed = true
 	p.cancel()
 	err := p.cfg.Listener.Close()
