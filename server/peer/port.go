@@ -426,7 +426,22 @@ func (l *raftLayer) Dial(target raft.ServerAddress, timeout time.Duration) (net.
 	ctx, cancel := context.WithTimeout(l.p.ctx, min(timeout, dialTimeout))
 	defer cancel()
 	conn, _, err := l.p.dial(ctx, streamRaft, id, addr)
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return &dialled{conn, context.AfterFunc(l.p.ctx, func() { conn.Close() })}, nil
+}
+
+// dialled is a connection that Raft opened. It ends with the port: the others wait for the end of what
+// a dead leader sent them.
+type dialled struct {
+	net.Conn
+	forget func() bool
+}
+
+func (d *dialled) Close() error {
+	d.forget()
+	return d.Conn.Close()
 }
 
 func (l *raftLayer) Addr() net.Addr { return address(l.p.cfg.Advertise) }
