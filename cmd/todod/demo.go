@@ -183,6 +183,9 @@ func (d *demo) killLeader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.let(ctx, loadBefore/2); err != nil { // the load may have waited for Enter
+		return err
+	}
 	d.title("kill -9 of the leader, " + old.id)
 	at := time.Now()
 	old.kill()

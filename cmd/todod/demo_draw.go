@@ -65,6 +65,10 @@ func (d *demo) pause(ctx context.Context) error {
 	if d.enter == nil {
 		return ctx.Err()
 	}
+	if d.load != nil {
+		d.load.hold()
+		defer d.load.resume()
+	}
 	fmt.Fprint(d.out, d.paint("2", "\nEnter to go on, Ctrl-C to end "))
 	pressed := make(chan struct{})
 	go func() {

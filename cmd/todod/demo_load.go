@@ -29,6 +29,7 @@ type load struct {
 	running sync.WaitGroup
 
 	mu     sync.Mutex
+	gate   chan struct{} // closed while the writers may write
 	acked  []written
 	times  []time.Time // of the acknowledgements, in order
 	newest uint64      // the highest rev acknowledged
@@ -38,7 +39,8 @@ type load struct {
 // startLoad starts the writers, each with a client of its own that begins at another node.
 func startLoad(nodes []*localNode) *load {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &load{quit: make(chan struct{}), cancel: cancel}
+	l := &load{quit: make(chan struct{}), cancel: cancel, gate: make(chan struct{})}
+	l.resume()
 	for w := range writers {
 		var addrs []string
 		for i := range nodes {
@@ -59,7 +61,7 @@ func (l *load) writer(ctx context.Context, client *api.Client, w int) {
 		select {
 		case <-l.quit:
 			return
-		default:
+		case <-l.open():
 		}
 		l.add(ctx, client, loadList(w), fmt.Sprintf("writer %d, entry %d", w+1, n))
 	}
@@ -89,6 +91,22 @@ func (l *load) add(ctx context.Context, client *api.Client, list, title string) 
 		}
 		return
 	}
+}
+
+// hold has the writers wait after what they have in flight: nobody knows how long a person
+// takes to press Enter.
+func (l *load) hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gate = make(chan struct{})
+}
+
+func (l *load) resume() { close(l.open()) }
+
+func (l *load) open() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gate
 }
 
 func (l *load) count() int {

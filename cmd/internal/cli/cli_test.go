@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"todod/httpapi/api"
+)
+
+// What reaches a terminal does not act on it.
+func TestSafe(t *testing.T) {
+	for in, want := range map[string]string{
+		"Zahnarzt um 8, 日本語, מחר": "Zahnarzt um 8, 日本語, מחר",
+		"👩\u200d🔬 a\u200cb":       "👩\u200d🔬 a\u200cb", // joiners belong to the text
+		"a\x1b[2Jb":               `a\x1b[2Jb`,
+		"a\u009b2Jb":              `a\u009b2Jb`, // CSI in one character
+		"a\r\nb\tc\x00\x7f":       `a\r\nb\tc\x00\x7f`,
+		"abc\u202edef\u2066":      `abc\u202edef\u2066`,
+		"a\u2028b":                `a\u2028b`,
+		"a\xffb":                  "a\ufffdb",
+		"x\U000e0041":             `x\U000e0041`,
+	} {
+		if got := Safe(in); got != want {
+			t.Errorf("Safe(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// JSON stays the same JSON, and shows no terminal anything to act on.
+func TestPrintJSON(t *testing.T) {
+	in := "a\u009bb\x7f\u202e<&>\U000e0041é\x1b"
+	var out bytes.Buffer
+	if err := PrintJSON(&out, map[string]string{"x": in}); err != nil {
+		t.Fatal(err)
+	}
+	var back map[string]string
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back["x"] != in {
+		t.Errorf("%s reads back as %q, %v", &out, back["x"], err)
+	}
+	if line := strings.TrimSuffix(out.String(), "\n"); strings.ContainsFunc(line, harmful) || !strings.Contains(line, "<&>") {
+		t.Errorf("printed %q", line)
+	}
+}
+
+func FuzzPrint(f *testing.F) {
+	f.Add("a\x1b[0m\u009b\xff\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := Safe(s); strings.ContainsFunc(got, harmful) || Safe(got) != got {
+			t.Errorf("Safe(%q) = %q", s, got)
+		}
+		var out bytes.Buffer
+		if err := PrintJSON(&out, s); err != nil || !json.Valid(out.Bytes()) || strings.ContainsFunc(strings.TrimSuffix(out.String(), "\n"), harmful) {
+			t.Errorf("PrintJSON(%q) = %q, %v", s, &out, err)
+		}
+	})
+}
+
+// The exit codes of the contract.
+func TestCode(t *testing.T) {
+	answer := func(code api.Code) error {
+		return fmt.Errorf("wrapped: %w", &api.Error{Problem: api.Problem{Code: string(code), Status: api.Statuses[code]}})
+	}
+	for code, want := range map[api.Code]int{
+		api.CodeInvalid: Usage, api.CodeTooLarge: Usage, api.CodeForbidden: NotAllowed, api.CodeNotFound: NotFound,
+		api.CodeConflict: Conflict, api.CodeGone: Conflict, api.CodePrecondition: Conflict, api.CodeKeyReused: Conflict,
+		api.CodeKeysFull: Retry, api.CodeMailboxFull: Retry, api.CodeNoLeader: Retry, api.CodeOverloaded: Retry, api.CodeBehind: Retry,
+		api.CodeJoining: Retry, api.CodeTimeout: Retry, api.CodeUnreachable: Retry, api.CodeStorage: Failed, api.CodeInternal: Failed,
+	} {
+		if got := Code(answer(code)); got != want {
+			t.Errorf("%s: %d, want %d", code, got, want)
+		}
+	}
+	if got := Code(errors.New("x")); got != Failed {
+		t.Errorf("any error: %d", got)
+	}
+	if got := Code(fmt.Errorf("x: %w", &Error{Code: 73, Err: errors.New("y")})); got != 73 {
+		t.Errorf("an error with a code of its own: %d", got)
+	}
+}
+
+// The command line wins over the environment, the environment over the default.
+func TestFlagsFromTheEnvironment(t *testing.T) {
+	for _, try := range []struct {
+		args []string
+		env  map[string]string
+		want string
+		code int
+	}{
+		{nil, nil, "default 0", Done},
+		{nil, map[string]string{"PROG_SOME_NAME": "env", "PROG_N": "3"}, "env 3", Done},
+		{[]string{"--some-name", "flag"}, map[string]string{"PROG_SOME_NAME": "env"}, "flag 0", Done},
+		{[]string{"--n", "5"}, map[string]string{"PROG_N": "bad"}, "default 5", Done},
+		{nil, map[string]string{"PROG_N": "bad"}, "", Usage},
+		{nil, map[string]string{"PROG_SOME_NAME": ""}, "default 0", Done},
+	} {
+		var out, errs bytes.Buffer
+		var name string
+		var n int
+		root := &cobra.Command{Use: "prog", RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %d", name, n)
+			return err
+		}}
+		root.Flags().StringVar(&name, "some-name", "default", "")
+		root.Flags().IntVar(&n, "n", 0, "")
+		p := Program{Root: root, Out: &out, Err: &errs, Env: func(k string) string { return try.env[k] }}
+		if code := p.Run(t.Context(), append([]string{}, try.args...)); code != try.code || out.String() != try.want {
+			t.Errorf("%v, %v: code %d, %q; %s", try.args, try.env, code, &out, &errs)
+		}
+	}
+}
+
+// Nothing but a terminal gets colours.
+func TestNoColour(t *testing.T) {
+	if got := Paint(&bytes.Buffer{}, func(string) string { return "" })("31", "x"); got != "x" {
+		t.Errorf("got %q", got)
+	}
+}

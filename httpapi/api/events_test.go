@@ -1,0 +1,75 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A stream that breaks goes on behind the last event that was read.
+func TestEventsResume(t *testing.T) {
+	g := newGroup()
+	var resumed []string
+	stream := func(text string, end func(*http.Request)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			g.mu.Lock()
+			resumed = append(resumed, r.Header.Get("Last-Event-ID"))
+			g.mu.Unlock()
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, text)
+			w.(http.Flusher).Flush()
+			end(r)
+		}
+	}
+	cut := func(*http.Request) { panic(http.ErrAbortHandler) }
+	hang := func(r *http.Request) { <-r.Context().Done() }
+	addr := g.serve(t,
+		stream(": hello\n\nid: 7\nevent: node_down\ndata: {\"type\":\"node_down\",\ndata: \"node\":\"n2\"}\n\n", cut),
+		stream("id: 8\r\nevent: node_up\r\ndata: {\"type\":\"node_up\",\"node\":\"n2\"}\r\n\r\n", hang))
+	var seen []string
+	for e, err := range client(t, Options{}, addr).ClusterEvents(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, e.Type+" "+e.Node); len(seen) == 2 {
+			break
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if fmt.Sprint(seen) != "[node_down n2 node_up n2]" || fmt.Sprintf("%q", resumed) != `["" "7"]` {
+		t.Errorf("saw %v, resumed at %q", seen, resumed)
+	}
+}
+
+func TestEventsEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range client(t, Options{}, nobody(t)).ClusterEvents(ctx) {
+		t.Errorf("a context that ended gave %v", err)
+	}
+	last := errors.New("no error")
+	for _, err := range client(t, Options{Patience: 50 * time.Millisecond}, nobody(t)).ClusterEvents(t.Context()) {
+		last = err
+	}
+	if e := AsError(last); e == nil || e.Code != string(CodeUnreachable) {
+		t.Errorf("nobody there: %v", last)
+	}
+}
+
+func FuzzReadFrames(f *testing.F) {
+	f.Add("id: 1\ndata: x\n\n: c\n\ndata\ndata: y\n\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		n := 0
+		readFrames(bufio.NewReader(strings.NewReader(text)), func() {}, func(frame) bool { n++; return true })
+		if n > len(text) {
+			t.Errorf("%d events of %d bytes", n, len(text))
+		}
+	})
+}

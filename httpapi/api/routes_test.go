@@ -1,0 +1,118 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// What a method sends, by route.
+func TestRequests(t *testing.T) {
+	var got string
+	g := newGroup()
+	addr := g.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		got = strings.TrimSpace(r.Method + " " + r.RequestURI + " " + string(body))
+		for _, h := range []string{"If-Match", "If-None-Match", "Todod-Min-Index"} {
+			if v := r.Header.Get(h); v != "" {
+				got += " " + h + ":" + v
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, "{}")
+	})
+	c, ctx := client(t, Options{}, addr), t.Context()
+	no, title, empty := false, "Doc", ""
+	for _, try := range []struct {
+		call func() error
+		want string
+	}{
+		{func() error {
+			_, _, err := c.AddEntry(ctx, "bob & co?", NewEntry{Title: "x", Date: "2018-12-19"}, WriteOptions{})
+			return err
+		}, `POST /v1/lists/bob%20&%20co%3F/entries {"title":"x","date":"2018-12-19"}`},
+		{func() error {
+			_, _, err := c.PutEntry(ctx, "a/b", 3, NewEntry{Title: "x", Done: true}, WriteOptions{IfMatch: `"1.2"`})
+			return err
+		}, `PUT /v1/lists/a%2Fb/entries/3 {"title":"x","done":true} If-Match:"1.2"`},
+		{func() error {
+			_, _, err := c.PatchEntry(ctx, "bob", 3, EntryPatch{Title: &title, Date: &empty, Done: &no}, WriteOptions{IfNoneMatch: "*"})
+			return err
+		}, `PATCH /v1/lists/bob/entries/3 {"date":null,"done":false,"title":"Doc"} If-None-Match:*`},
+		{func() error { _, err := c.DeleteEntry(ctx, "bob", 3, WriteOptions{}); return err }, `DELETE /v1/lists/bob/entries/3`},
+		{func() error { _, err := c.DeleteList(ctx, "bob", WriteOptions{}); return err }, `DELETE /v1/lists/bob`},
+		{func() error {
+			_, _, err := c.Entries(ctx, "bob", EntriesQuery{From: "2018-01-01", Done: &no, Limit: 5, Cursor: "c"}, ReadOptions{Consistency: "stale", MinIndex: 9})
+			return err
+		}, `GET /v1/lists/bob/entries?consistency=stale&cursor=c&done=false&from=2018-01-01&limit=5 Todod-Min-Index:9`},
+		{func() error { _, _, err := c.Entry(ctx, "bob", 3, ReadOptions{IfNoneMatch: `"1.2"`}); return err }, `GET /v1/lists/bob/entries/3 If-None-Match:"1.2"`},
+		{func() error { _, _, err := c.List(ctx, "bob", ReadOptions{}); return err }, `GET /v1/lists/bob`},
+		{func() error { _, _, err := c.Lists(ctx, "b", 0, "", ReadOptions{}); return err }, `GET /v1/lists?prefix=b`},
+		{func() error {
+			_, _, err := c.Batch(ctx, Batch{[]Command{{Op: "delete", List: "bob", ID: 1}}}, WriteOptions{})
+			return err
+		}, `POST /v1/batch {"commands":[{"op":"delete","list":"bob","id":1}]}`},
+		{func() error { _, err := c.Cluster(ctx); return err }, `GET /v1/cluster`},
+		{func() error {
+			_, err := c.AddMember(ctx, Join{ID: "n2", HTTP: "h", Raft: "r", Folder: "f"})
+			return err
+		},
+			`POST /v1/cluster/members {"id":"n2","http":"h","raft":"r","folder":"f"}`},
+		{func() error { return c.RemoveMember(ctx, "n2") }, `DELETE /v1/cluster/members/n2`},
+		{func() error { return c.JoinGroup(ctx, "h:1") }, `POST /v1/cluster/join {"addr":"h:1"}`},
+		{func() error { return c.Transfer(ctx, "n2") }, `POST /v1/cluster/transfer {"to":"n2"}`},
+		{func() error { _, err := c.Registry(ctx); return err }, `GET /v1/registry`},
+		{func() error { _, err := c.Where(ctx, "bob"); return err }, `GET /v1/registry/bob`},
+		{func() error { _, err := c.Hash(ctx); return err }, `GET /v1/hash`},
+		{func() error { return c.Ready(ctx) }, `GET /readyz`},
+		{func() error { return c.Live(ctx) }, `GET /livez`},
+	} {
+		err := try.call()
+		g.mu.Lock()
+		if err != nil || got != try.want {
+			t.Errorf("sent %s\nwant %s\nerror %v", got, try.want, err)
+		}
+		g.mu.Unlock()
+	}
+}
+
+// No name of a list makes another route of a path.
+func TestNamesThatArePaths(t *testing.T) {
+	c := client(t, Options{}, nobody(t))
+	for _, list := range []string{"", ".", ".."} {
+		if _, _, err := c.Entry(t.Context(), list, 1, ReadOptions{}); !errors.Is(err, CodeInvalid) {
+			t.Errorf("%q: %v", list, err)
+		}
+		if _, err := c.DeleteList(t.Context(), list, WriteOptions{}); !errors.Is(err, CodeInvalid) {
+			t.Errorf("delete %q: %v", list, err)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	g := newGroup()
+	addr := g.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.URL.Query().Get("cursor") {
+		case "":
+			io.WriteString(w, `{"entries":[{"id":1},{"id":2}],"next":"two"}`)
+		case "two":
+			io.WriteString(w, `{"entries":[{"id":3}]}`)
+		}
+	})
+	var ids []uint64
+	for e, err := range client(t, Options{}, addr).AllEntries(t.Context(), "bob", EntriesQuery{}, ReadOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.ID)
+	}
+	if fmt.Sprint(ids) != "[1 2 3]" {
+		t.Errorf("got %v", ids)
+	}
+}
