@@ -11,7 +11,7 @@ import (
 
 func getCluster(req *request, _ *nothing) (api.Cluster, error) {
 	c := req.s.node.Cluster()
-	out := api.Cluster{ID: c.ID, Leader: c.Leader, Term: c.Term, Commit: c.Commit, Applied: c.Applied,
+	out := api.Cluster{ID: c.ID, Leader: c.Leader, Term: c.Term, Commit: c.Commit, Applied: c.Applied, Snapshot: c.Snapshot,
 		State: string(c.State), Group: c.Group, Folder: c.Folder, Version: c.Version,
 		Expect: c.Expect, Sees: c.Sees, Members: make([]api.Member, len(c.Members))}
 	for i, m := range c.Members {

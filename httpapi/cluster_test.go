@@ -17,14 +17,14 @@ import (
 
 func TestTheGroup(t *testing.T) {
 	w := newWorld(t)
-	w.do("GET", "/v1/cluster", "").want(200, `{"id":"","leader":"","term":0,"commit":0,"applied":0,"state":"","group":"","folder":"","version":"","members":[]}`)
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","members":[]}`)
 	yes := true
 	w.node.set(func(g *group) {
-		g.cluster = server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n2", Term: 3, Commit: 9, Applied: 8, Version: "1.0", Folder: "f",
+		g.cluster = server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n2", Term: 3, Commit: 9, Applied: 8, Snapshot: 5, Version: "1.0", Folder: "f",
 			Members: []server.Member{{ID: "n1", HTTP: "127.0.0.1:1", Raft: "127.0.0.1:2", Voter: true, Contact: -1, Disk: server.DiskStalled, Free: 7},
 				{ID: "n2", HTTP: "127.0.0.1:3", Raft: "127.0.0.1:4", Alive: &yes, Contact: 1500 * time.Microsecond, Applied: 8, Version: "1.1"}}}
 	})
-	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"n2","term":3,"commit":9,"applied":8,"state":"member","group":"g","folder":"f","version":"1.0","members":[`+
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"n2","term":3,"commit":9,"applied":8,"snapshot":5,"state":"member","group":"g","folder":"f","version":"1.0","members":[`+
 		`{"id":"n1","http":"127.0.0.1:1","raft":"127.0.0.1:2","voter":true,"alive":null,"last_contact_ms":-1,"applied":0,"version":"","disk":"stalled","disk_free_bytes":7},`+
 		`{"id":"n2","http":"127.0.0.1:3","raft":"127.0.0.1:4","voter":false,"alive":true,"last_contact_ms":1,"applied":8,"version":"1.1","disk":"","disk_free_bytes":0}]}`).lacks("Todod-Index")
 
@@ -235,7 +235,7 @@ func TestStreamsAreLimited(t *testing.T) {
 func TestContacts(t *testing.T) {
 	w := newWorld(t)
 	yes := true
-	given := server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n1", Term: 3, Commit: 9, Applied: 8, Version: "1.0", Folder: "f", Expect: 3, Sees: []string{"n1"},
+	given := server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n1", Term: 3, Commit: 9, Applied: 8, Snapshot: 5, Version: "1.0", Folder: "f", Expect: 3, Sees: []string{"n1"},
 		Members: []server.Member{{ID: "n1", HTTP: "a:1", Raft: "b:2", Voter: true, Alive: &yes, Contact: -1, Applied: 8, Version: "1.0", Disk: server.DiskLow, Free: 7}, {ID: "n2", Contact: time.Second}}}
 	w.node.set(func(g *group) { g.cluster = given })
 	c, ctx := NewContacts(), context.Background()

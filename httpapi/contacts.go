@@ -37,7 +37,7 @@ func (c *Contacts) Cluster(ctx context.Context, addr string) (server.Cluster, er
 		return server.Cluster{}, err
 	}
 	out := server.Cluster{ID: in.ID, State: server.State(in.State), Group: in.Group, Leader: in.Leader,
-		Term: in.Term, Commit: in.Commit, Applied: in.Applied, Version: in.Version,
+		Term: in.Term, Commit: in.Commit, Applied: in.Applied, Snapshot: in.Snapshot, Version: in.Version,
 		Expect: in.Expect, Sees: in.Sees, Folder: in.Folder, Members: make([]server.Member, len(in.Members))}
 	for i, m := range in.Members {
 		out.Members[i] = server.Member{ID: m.ID, HTTP: m.HTTP, Raft: m.Raft, Voter: m.Voter, Alive: m.Alive,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -274,6 +275,15 @@ func (e *engine) lastLog() (index, term uint64) {
 		return index, term
 	}
 	return 0, 0
+}
+
+// lastSnapshot is the log entry that the last snapshot goes up to. Raft tells it among its statistics only.
+func (e *engine) lastSnapshot() uint64 {
+	index, err := strconv.ParseUint(e.raft.Stats()["last_snapshot_index"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return index
 }
 
 // termOf returns the term of an entry of this node's log.

@@ -331,6 +331,7 @@ func (n *Node) Cluster() Cluster {
 	c.State = StateMember
 	c.Leader, c.Term, c.Commit = e.leaderID(), e.raft.CurrentTerm(), e.raft.CommitIndex()
 	c.Applied, _ = e.replica.Applied()
+	c.Snapshot = e.lastSnapshot()
 	c.Members = e.members()
 	return c
 }

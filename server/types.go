@@ -145,11 +145,13 @@ type Cluster struct {
 	Term    uint64
 	Commit  uint64
 	Applied uint64
-	Version string
-	Expect  int      // --bootstrap-expect, while StateEmpty
-	Sees    []string // the IDs it has found for --bootstrap-expect, sorted, its own among them
-	Folder  string   // data-folder ID
-	Members []Member // sorted by ID
+
+	Snapshot uint64 // up to which log entry this node's last snapshot goes
+	Version  string
+	Expect   int      // --bootstrap-expect, while StateEmpty
+	Sees     []string // the IDs it has found for --bootstrap-expect, sorted, its own among them
+	Folder   string   // data-folder ID
+	Members  []Member // sorted by ID
 }
 
 // JoinRequest is what a node that wants to join says of itself.

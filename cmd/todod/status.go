@@ -143,7 +143,8 @@ func (v *view) print(c api.Cluster) error {
 		if c.Group != "" {
 			group = "group " + c.Group
 		}
-		fmt.Fprintf(v.out, "node    %s\nleader  %s\nterm    %d\ncommit  %d\n", cli.Safe(c.ID+", "+c.State+", "+group), leader, c.Term, c.Commit)
+		fmt.Fprintf(v.out, "node    %s\nleader  %s\nterm    %d\ncommit  %d, snapshot up to %d\n",
+			cli.Safe(c.ID+", "+c.State+", "+group), leader, c.Term, c.Commit, c.Snapshot)
 		if c.Expect > 0 {
 			fmt.Fprintf(v.out, "sees    %d of the %d nodes that --bootstrap-expect waits for\n", len(c.Sees), c.Expect)
 		}

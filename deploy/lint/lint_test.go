@@ -37,7 +37,8 @@ var layers = map[string][]string{
 	"todod/httpapi/api": {"todod/fsm/todo"},
 	"todod/httpapi":     {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api"},
 	// What both programs share is the person's side: it may know no more than cmd/todo.
-	"todod/cmd/internal/cli": {"todod/httpapi/api", "todod/fsm/todo"},
+	"todod/cmd/internal/cli":     {"todod/httpapi/api", "todod/fsm/todo"},
+	"todod/cmd/internal/clitest": {"todod/httpapi/api"},
 	"todod/cmd/todod": {"todod/httpapi", "todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api",
 		"todod/cmd/internal/cli"},
 	"todod/cmd/todo": {"todod/httpapi/api", "todod/fsm/todo", "todod/cmd/internal/cli"},

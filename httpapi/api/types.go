@@ -78,18 +78,19 @@ type BatchChange struct {
 
 // Cluster is the group as the node that answers sees it.
 type Cluster struct {
-	ID      string   `json:"id"`
-	Leader  string   `json:"leader"`
-	Term    uint64   `json:"term"`
-	Commit  uint64   `json:"commit"`
-	Applied uint64   `json:"applied"`
-	State   string   `json:"state"` // empty, joining, member, removed
-	Group   string   `json:"group"`
-	Folder  string   `json:"folder"`
-	Version string   `json:"version"`
-	Expect  int      `json:"expect,omitempty"`
-	Sees    []string `json:"sees,omitempty"`
-	Members []Member `json:"members"`
+	ID       string   `json:"id"`
+	Leader   string   `json:"leader"`
+	Term     uint64   `json:"term"`
+	Commit   uint64   `json:"commit"`
+	Applied  uint64   `json:"applied"`
+	Snapshot uint64   `json:"snapshot"` // the log entry that this node's last snapshot goes up to
+	State    string   `json:"state"`    // empty, joining, member, removed
+	Group    string   `json:"group"`
+	Folder   string   `json:"folder"`
+	Version  string   `json:"version"`
+	Expect   int      `json:"expect,omitempty"`
+	Sees     []string `json:"sees,omitempty"`
+	Members  []Member `json:"members"`
 }
 
 // Member is a node of the group.
