@@ -36,14 +36,21 @@ func openDisk(dir string, noSync bool) (disk, error) {
 }
 
 func (d *folderDisk) room() (free, size int64, err error) {
-	var st syscall.Statfs_t
-	for {
-		err = syscall.Fstatfs(int(d.file.Fd()), &st)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
+	conn, err := d.file.SyscallConn()
 	if err != nil {
+		return 0, 0, fmt.Errorf("ask for the room on the disk: %w", err)
+	}
+	var st syscall.Statfs_t
+	// Control, and not Fd: whoever closes the file does not wait for a probe, and the descriptor must
+	// not be another file's by then.
+	ctlErr := conn.Control(func(fd uintptr) {
+		for {
+			if err = syscall.Fstatfs(int(fd), &st); !errors.Is(err, syscall.EINTR) {
+				return
+			}
+		}
+	})
+	if err = errors.Join(ctlErr, err); err != nil {
 		return 0, 0, fmt.Errorf("ask for the room on the disk: %w", err)
 	}
 	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize), nil
