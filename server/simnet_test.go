@@ -143,6 +143,15 @@ func (n *simNet) sever(addr, other string) {
 	}
 }
 
+// stall has every stream there is stand still, as if a firewall had forgotten them; new ones work.
+func (n *simNet) stall() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.conns {
+		c.stalled = true
+	}
+}
+
 // refused has the dials from one address to another refused, as if nobody listened there.
 func (n *simNet) refused(from, to string) {
 	n.mu.Lock()
@@ -194,6 +203,7 @@ type simConn struct {
 	buf           []byte
 	closed        bool
 	broken        bool // reset by the network
+	stalled       bool // nothing comes any more, and nobody is told
 	readBy, wrBy  time.Time
 	readT, writeT *time.Timer
 	changed       *sync.Cond
@@ -209,7 +219,7 @@ func (c *simConn) Read(b []byte) (int, error) {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
 	for {
-		link := !c.net.cut[[2]string{c.remote, c.local}]
+		link := !c.net.cut[[2]string{c.remote, c.local}] && !c.stalled
 		switch {
 		case c.closed:
 			return 0, net.ErrClosed

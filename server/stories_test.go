@@ -129,7 +129,11 @@ func (st *story) do(w []string) string {
 		id := st.who(arg(1))
 		return problem(st.node(st.who(arg(3))).RemoveMember(context.Background(), id))
 	case "transfer":
-		return problem(st.node(st.who(arg(1))).Transfer(context.Background(), ""))
+		to := "" // transfer leader [to n2]
+		if arg(3) != "" {
+			to = st.who(arg(3))
+		}
+		return problem(st.node(st.who(arg(1))).Transfer(context.Background(), to))
 	case "snapshot":
 		if err := st.node(st.who(arg(1))).engine().raft.Snapshot().Error(); err != nil {
 			return err.Error()
@@ -140,6 +144,10 @@ func (st *story) do(w []string) string {
 			st.t.Fatal(err)
 		}
 		st.skew[st.who(arg(1))].Store(int64(d))
+	case "within": // within 1s add leader bob
+		return st.within(w[1], w[2:])
+	case "stall":
+		st.net.stall()
 	case "pass":
 		d, err := time.ParseDuration(arg(1))
 		if err != nil {
@@ -159,6 +167,20 @@ func (st *story) do(w []string) string {
 		st.t.Fatalf("a story says %q, which nobody knows", w[0])
 	}
 	return ""
+}
+
+// within says so when what it is told takes longer than it may.
+func (st *story) within(limit string, w []string) string {
+	d, err := time.ParseDuration(limit)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	began := time.Now()
+	said := st.do(w)
+	if took := time.Since(began); took > d {
+		said = strings.TrimSpace(said + fmt.Sprintf(" (after %s)", took))
+	}
+	return said
 }
 
 func problem(err error) string {
