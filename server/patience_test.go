@@ -7,6 +7,33 @@ import (
 	"time"
 )
 
+// The leader is paused with a follower's write in flight, and another is elected within
+// milliseconds: the write goes there, and does not wait until the old one is given up.
+func TestWritesGoToTheNewLeaderWhenTheOldIsPaused(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, s *sim) {
+		old, ids := s.named("leader"), s.followers()
+		for _, id := range ids { // each has a session, and a stream to the leader
+			if _, err := s.add(id, "bob", WriteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.isolate(old)
+		var all sync.WaitGroup
+		for range 2 * maxForwards {
+			all.Go(func() {
+				began := time.Now()
+				_, err := s.add(ids[0], "bob", WriteOptions{})
+				if took := time.Since(began); err != nil || took > pingTimeout/2 {
+					t.Errorf("a write in flight took %s: %v", took, err)
+				}
+			})
+		}
+		time.Sleep(10 * time.Millisecond)
+		s.node(ids[1]).engine().campaign("a test says so")
+		all.Wait()
+	})
+}
+
 // Reads that find no leader each have their own 1.5 seconds, however late in a round they join.
 func TestALateReaderHasItsTime(t *testing.T) {
 	inBubble(t, 3, func(t *testing.T, s *sim) {
