@@ -37,7 +37,10 @@ func asked(far net.Conn) <-chan uint64 {
 
 // ping makes calls of a second that nobody answers, until the test ends.
 func ping(t *testing.T, c *Client) {
+	done := make(chan struct{})
+	t.Cleanup(func() { <-done })
 	go func() {
+		defer close(done)
 		for t.Context().Err() == nil {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			_, _ = c.Call(ctx, 4, nil)
