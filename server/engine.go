@@ -61,7 +61,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	if err := e.openFiles(); err != nil {
 		return nil, err
 	}
-	e.trans = newTransport(n)
+	e.trans = newTransport(n, &e.logs.term)
 	if err := e.startRaft(found); err != nil {
 		return nil, errors.Join(err, e.trans.Close(), e.replica.Close(), e.logs.Close(), e.storage.close())
 	}

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
@@ -24,6 +26,7 @@ import (
 type logStore struct {
 	*raftboltdb.BoltStore
 	bytes  atomic.Int64 // appended since the last snapshot
+	term   steadyTerm
 	writes *underway
 	fatal  func(error)
 }
@@ -38,7 +41,22 @@ func openLogStore(path string, noSync bool, writes *underway, fatal func(error))
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	return &logStore{BoltStore: s, writes: writes, fatal: fatal}, nil
+	l := &logStore{BoltStore: s, writes: writes, fatal: fatal}
+	term, err := s.GetUint64(termKey)
+	if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return nil, errors.Join(fmt.Errorf("read the term: %w", err), s.Close())
+	}
+	l.term.now.Store(term)
+	return l, nil
+}
+
+// termKey is where Raft keeps its term.
+var termKey = []byte("CurrentTerm")
+
+// steadyTerm is Raft's term as it is on the disk, which can be kept from changing for a moment.
+type steadyTerm struct {
+	sync.Mutex // held while it changes
+	now        atomic.Uint64
 }
 
 // logSum covers what an entry says. AppendedAt is left out: it is the appending node's clock,
@@ -116,7 +134,22 @@ func (s *logStore) Set(key, value []byte) error {
 
 // SetUint64 is Set for numbers.
 func (s *logStore) SetUint64(key []byte, value uint64) error {
-	return s.write("write the term", func() error { return s.BoltStore.SetUint64(key, value) })
+	write := func() error {
+		return s.write("write the term", func() error { return s.BoltStore.SetUint64(key, value) })
+	}
+	if !bytes.Equal(key, termKey) {
+		return write()
+	}
+	if s.term.now.Load() == value {
+		return nil // also for a heartbeat, which holds the term still: see transport.heartbeat
+	}
+	s.term.Lock()
+	defer s.term.Unlock()
+	if err := write(); err != nil {
+		return err
+	}
+	s.term.now.Store(value)
+	return nil
 }
 
 // Get and GetUint64 return Raft's term and vote, or raftboltdb.ErrKeyNotFound.

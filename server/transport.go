@@ -16,6 +16,8 @@ import (
 // so that a reused address takes nobody in, and lets this node hand messages to itself.
 type transport struct {
 	*raft.NetworkTransport
+	term   *steadyTerm
+	handle func(raft.RPC) // Raft's own handler of heartbeats
 	in     chan raft.RPC
 	raft   atomic.Pointer[raft.Raft] // nil until it runs
 	start  time.Time
@@ -31,8 +33,8 @@ var (
 	_ raft.WithClose   = (*transport)(nil)
 )
 
-func newTransport(n *Node) *transport {
-	t := &transport{in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
+func newTransport(n *Node, term *steadyTerm) *transport {
+	t := &transport{term: term, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.port.RaftLayer(), MaxPool: 3, Timeout: transportTimeout,
 		Logger: newHclogger(n.log), MsgpackUseNewTimeFormat: true,
@@ -65,10 +67,45 @@ func (t *transport) SetHeartbeatHandler(handle func(raft.RPC)) {
 		t.NetworkTransport.SetHeartbeatHandler(nil)
 		return
 	}
-	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
-		t.listen(rpc)
-		handle(rpc)
-	})
+	t.handle = handle
+	t.NetworkTransport.SetHeartbeatHandler(t.heartbeat)
+}
+
+// heartbeat has a heartbeat dealt with beside Raft's main goroutine, so that it does not wait for the
+// disk, but only the usual one: of the term that is, at a follower. It can change nothing then.
+// All others wait their turn.
+//
+// Raft would let any heartbeat change its state and its term while its main goroutine still acts as
+// leader of the old one (processHeartbeat calls appendEntries, which is for the main goroutine alone).
+// What that appends next carries the new leader's term, and where two entries have the same index and term
+// Raft takes them for the same: the node would never get the new leader's entry.
+func (t *transport) heartbeat(rpc raft.RPC) {
+	t.listen(rpc)
+	if t.usual(rpc) {
+		return
+	}
+	select {
+	case t.in <- rpc:
+	case <-t.closed:
+	}
+}
+
+// usual deals with a usual heartbeat. Raft's term stands still meanwhile: it writes a new one to the
+// disk before it goes by it.
+func (t *transport) usual(rpc raft.RPC) bool {
+	r := t.raft.Load()
+	req, ok := rpc.Command.(*raft.AppendEntriesRequest)
+	if !ok || r == nil {
+		return false
+	}
+	t.term.Lock()
+	defer t.term.Unlock()
+	now := t.term.now.Load()
+	if req.Term != now || r.CurrentTerm() != now || r.State() != raft.Follower {
+		return false
+	}
+	t.handle(rpc)
+	return true
 }
 
 // listen notes when a leader was heard. Raft's own last contact is renewed by what this node hands itself.
