@@ -8,7 +8,7 @@ FUZZTIME ?= 3s
 # What the tests print is worth reading only where one fails.
 GOTEST   = go test -timeout 14m
 
-.PHONY: help run demo test race fuzz lint bench check build clean
+.PHONY: help run demo test race fuzz golden lint bench check build clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -46,6 +46,11 @@ fuzz: ## each fuzz target for FUZZTIME (3s)
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+# The golden files of a release stand for it in the tests of all later ones: made once, never changed.
+golden: ## the golden files of RELEASE, which pin its log, its replica and their hashes
+	@[ -n "$(RELEASE)" ] || { echo "give it a name: make golden RELEASE=v1"; exit 2; }
+	GOLDEN=$(RELEASE) go test ./fsm -count=1 -run '^TestGolden'
 
 lint: ## vet, staticcheck, a tidy go.mod and the rules of the house
 	go vet ./...

@@ -90,7 +90,7 @@ func (r *Replica) applyLog(log *raft.Log) (results []Result, err error) {
 // applyNumbered applies a command once, however often it comes: the session that
 // numbered it remembers.
 func (r *Replica) applyNumbered(c *Command) (Result, error) {
-	if c.Flags != 0 || c.Version != 1 {
+	if c.Flags != 0 || c.needs() > r.reads {
 		return Result{}, fmt.Errorf("command of type %d, version %d, flags %d: %w", c.Type, c.Version, c.Flags, ErrUnknown)
 	}
 	ses := r.sessions[c.Session]
@@ -137,6 +137,12 @@ func (r *Replica) applyCommand(c *Command) (Result, error) {
 			return Result{}, fmt.Errorf("member of status %d: %w", m.Status, ErrUnknown)
 		}
 		return r.applyMember(m), payload.end2()
+	case TypeVersion:
+		v := Version{Group: payload.uvarint()}
+		if err := payload.end2(); err != nil {
+			return Result{}, err
+		}
+		return r.applyVersion(v)
 	}
 	return Result{}, fmt.Errorf("command of type %d: %w", c.Type, ErrUnknown)
 }

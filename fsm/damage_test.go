@@ -250,7 +250,7 @@ func TestBadEntriesHalt(t *testing.T) {
 		"cut":                 {good[:len(good)-1], ErrDamaged},
 		"a newer envelope":    {resum(version), ErrUnknown},
 		"an unknown type":     {one(&Command{Type: 99, Version: 1}), ErrUnknown},
-		"a newer command":     {one(&Command{Type: TypeTodo, Version: 2, Payload: addCommand("bob", "x").Payload}), ErrUnknown},
+		"a newer command":     {one(&Command{Type: TypeTodo, Version: 9, Payload: addCommand("bob", "x").Payload}), ErrUnknown},
 		"an unknown flag":     {one(&Command{Type: TypeTodo, Version: 1, Flags: 1, Payload: addCommand("bob", "x").Payload}), ErrUnknown},
 		"an unknown kind":     {one(unknownOp), ErrUnknown},
 		"a damaged payload":   {one(&Command{Type: TypeTodo, Version: 1, Payload: []byte{9, 9, 9}}), ErrDamaged},
@@ -258,6 +258,7 @@ func TestBadEntriesHalt(t *testing.T) {
 		"a damaged term":      {one(&Command{Type: TypeTerm, Version: 1}), ErrDamaged},
 		"a damaged member":    {one(&Command{Type: TypeMember, Version: 1, Payload: []byte{1, 1}}), ErrDamaged},
 		"an unknown status":   {one(&Command{Type: TypeMember, Version: 1, Payload: Member{ID: "a", Folder: "b", Status: 3}.Encode()}), ErrUnknown},
+		"a cut version":       {one(&Command{Type: TypeVersion, Version: 1}), ErrDamaged},
 		"trailing in a sweep": {one(&Command{Type: TypeSweep, Version: 1, Payload: []byte{1, 1}}), ErrDamaged},
 	}
 	for name, c := range cases {

@@ -40,12 +40,13 @@ const (
 	TypeTodo    Type = 3 // a todo.Command
 	TypeSweep   Type = 4 // takes away rows of deleted lists, a bounded number
 	TypeMember  Type = 5 // what the group knows of a node
+	TypeVersion Type = 8 // raises the version of the group
 )
 
 // Command is one command of the log.
 type Command struct {
 	Type      Type
-	Version   uint8 // of the payload; 1 for all types so far
+	Version   uint8 // of the payload, from 1: see formats
 	Flags     uint8 // none defined: must be 0
 	Principal string
 	Session   uint64 // the node session it was numbered in; 0: not numbered

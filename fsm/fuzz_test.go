@@ -26,6 +26,7 @@ func seedCommands() []*Command {
 		{Type: TypeTerm, Version: 1, Payload: Term{"n1", 7}.Encode()},
 		{Type: TypeSweep, Version: 1, Payload: Sweep{1000}.Encode()},
 		{Type: TypeMember, Version: 1, Payload: Member{"n1", "folder", "host:1", "host:2", Known}.Encode()},
+		{Type: TypeVersion, Version: 1, Payload: Version{1}.Encode()},
 		{Type: 99, Version: 2, Flags: 1, Principal: "ann"},
 	}
 }

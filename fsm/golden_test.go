@@ -2,9 +2,10 @@ package fsm
 
 import (
 	"bufio"
+	"compress/gzip"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,33 +16,70 @@ import (
 	"todod/fsm/todo"
 )
 
-// TestGoldenLogs applies the log of each release and expects the state that this release came
-// to: two versions that run side by side in a group must agree on it. A file is a line for each
-// entry, its type and data, with the rev and the hashes after every tenth. A change
-// that breaks it needs a new version of the commands, not a new file.
+// testdata/golden has a folder for each release, made by `make golden RELEASE=...` and never
+// changed afterwards: log.txt, a line for each entry of a log with its type and data, and with the
+// rev and the hashes after every tenth; and replica.db.gz, the file of a replica that has applied
+// half of it. Two releases that run side by side in a group must agree on both. A change that breaks
+// them needs a new version of the commands, not new files.
+
+// TestGoldenLogs applies the log of each release and expects the state that this release came to.
 func TestGoldenLogs(t *testing.T) {
-	writeGolden(t, filepath.Join("testdata", "golden", "v1.txt"))
-	files, err := filepath.Glob(filepath.Join("testdata", "golden", "*.txt"))
-	if err != nil || len(files) == 0 {
-		t.Fatal("no golden logs", err)
+	eachRelease(t, func(t *testing.T, dir string) {
+		applyGolden(t, dir, newNode(t), 0)
+	})
+}
+
+// TestGoldenReplicas opens the replica of each release, as an upgraded node does and one that gets
+// a snapshot from the older release, and goes on with the rest of the log.
+func TestGoldenReplicas(t *testing.T) {
+	eachRelease(t, func(t *testing.T, dir string) {
+		own := t.TempDir()
+		unzip(t, filepath.Join(dir, "replica.db.gz"), filepath.Join(own, FileName))
+		n := openNode(t, own, nil)
+		from, _ := n.r.Applied()
+		if from < 10 || from%10 != 0 {
+			t.Fatalf("the replica is at entry %d", from)
+		}
+		other := newNode(t)
+		if err := send(n, other); err != nil {
+			t.Fatal(err)
+		}
+		applyGolden(t, dir, n, from)
+		applyGolden(t, dir, other, from)
+	})
+}
+
+func eachRelease(t *testing.T, check func(t *testing.T, dir string)) {
+	root := filepath.Join("testdata", "golden")
+	if release := os.Getenv("GOLDEN"); release != "" {
+		writeGolden(t, filepath.Join(root, release))
 	}
-	for _, path := range files {
-		t.Run(filepath.Base(path), func(t *testing.T) { readGolden(t, path) })
+	dirs, err := filepath.Glob(filepath.Join(root, "*"))
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no golden files", err)
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) { check(t, dir) })
 	}
 }
 
-func readGolden(t *testing.T, path string) {
-	f, err := os.Open(path)
+// applyGolden applies what a release logged after an entry to a node that has applied up to it.
+func applyGolden(t *testing.T, dir string, n *node, after uint64) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, "log.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	n, index, states := newNode(t), uint64(0), 0
+	index, states := uint64(0), 0
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		kind, rest, _ := strings.Cut(lines.Text(), " ")
 		if kind == "state" {
+			if index < after {
+				continue
+			}
 			if states++; rest != state(n) {
 				t.Fatalf("after entry %d the state is %q, was %q", index, state(n), rest)
 			}
@@ -51,7 +89,9 @@ func readGolden(t *testing.T, path string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		index++
+		if index++; index <= after {
+			continue
+		}
 		log := &raft.Log{Index: index, Term: 1, Data: data}
 		if kind == "conf" {
 			log.Type = raft.LogConfiguration
@@ -72,19 +112,18 @@ func state(n *node) string {
 	return fmt.Sprint(rev, " ", h.Chain, " ", h.Set)
 }
 
-// writeGolden makes the file that is missing when WRITE_SEEDS is set.
-func writeGolden(t *testing.T, path string) {
-	if _, err := os.Stat(path); err == nil || os.Getenv("WRITE_SEEDS") == "" {
+// writeGolden makes the folder of a release that has none yet.
+func writeGolden(t *testing.T, dir string) {
+	if _, err := os.Stat(dir); err == nil {
 		return
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	n := newNode(t)
-	history(n, 0, 50)
-	n.do(todoCommand(addOp("list0", "x"), todo.Op{Kind: todo.Put, List: "list0", ID: 1, Fields: todo.Fields{Title: "y", Done: true}},
-		todo.Op{Kind: todo.Patch, List: "list0", ID: 2, Fields: todo.Fields{Set: todo.FieldDate}}, todo.Op{Kind: todo.Delete, List: "list1", ID: 1}))
-	n.do(todoCommand(todo.Op{Kind: todo.DeleteList, List: "list2"}), addCommand("list2", "anew"), todoCommand(todo.Op{Kind: todo.Delete, List: "none", ID: 1}))
-	n.do(seedCommands()[4], openSession("n1", "another boot"), openSession("n2", "boot"))
-	n.do(keyed(addCommand("list3", "again"), "a key of its own"), keyed(addCommand("list3", "again"), "a key of its own"))
+	goldenHistory(n)
 	replay, out := newNode(t), &strings.Builder{}
+	half := len(n.log) / 20 * 10
 	for i, log := range n.log {
 		kind := "entry"
 		if log.Type == raft.LogConfiguration {
@@ -94,8 +133,65 @@ func writeGolden(t *testing.T, path string) {
 		if replay.r.Apply(log); i%10 == 9 || i == len(n.log)-1 {
 			fmt.Fprintln(out, "state", state(replay))
 		}
+		if i+1 == half {
+			if err := replay.r.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			zip(t, replay.r.Path(), filepath.Join(dir, "replica.db.gz"))
+		}
 	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(out.String()), 0o644)); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "log.txt"), []byte(out.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// goldenHistory has a command of every type and version that this release proposes.
+func goldenHistory(n *node) {
+	n.do(&Command{Type: TypeVersion, Version: 1, Payload: Version{Reads}.Encode()})
+	history(n, 0, 50)
+	n.do(todoCommand(addOp("list0", "x"), todo.Op{Kind: todo.Put, List: "list0", ID: 1, Fields: todo.Fields{Title: "y", Done: true}},
+		todo.Op{Kind: todo.Patch, List: "list0", ID: 2, Fields: todo.Fields{Set: todo.FieldDate}}, todo.Op{Kind: todo.Delete, List: "list1", ID: 1}))
+	n.do(todoCommand(todo.Op{Kind: todo.DeleteList, List: "list2"}), addCommand("list2", "anew"), todoCommand(todo.Op{Kind: todo.Delete, List: "none", ID: 1}))
+	n.do(seedCommands()[4], openSession("n1", "another boot"), openSession("n2", "boot"))
+	n.do(keyed(addCommand("list3", "again"), "a key of its own"), keyed(addCommand("list3", "again"), "a key of its own"))
+}
+
+func zip(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := gzip.NewWriter(f)
+	if _, err := w.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func unzip(t *testing.T, from, to string) {
+	t.Helper()
+	f, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

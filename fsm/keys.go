@@ -41,7 +41,7 @@ type keyRow struct {
 // applyKeyed applies a command on lists once for each idempotency key: the same request
 // again gets the same answer, another request under the key is refused.
 func (r *Replica) applyKeyed(c *Command) (Result, error) {
-	cmd, err := DecodeTodo(c.Payload)
+	cmd, err := c.decodeTodo()
 	if err != nil {
 		return Result{}, err
 	}

@@ -16,6 +16,7 @@ type meta struct {
 	ConfIndex   uint64 // of the last configuration of the group
 	Conf        []byte // that configuration, as Raft encodes it
 
+	Group      uint64 // version of the group
 	Rev, Epoch uint64
 	Time       int64  // the highest leader time seen, Unix ms
 	Chain, Set uint64 // hash over the history; additive hash over all rows
@@ -30,12 +31,12 @@ type meta struct {
 }
 
 func newMeta() meta {
-	return meta{Flush: 1, NextList: 1, NextSession: 1, FirstChange: 1, FirstKey: 1, NextKey: 1}
+	return meta{Flush: 1, Group: 1, NextList: 1, NextSession: 1, FirstChange: 1, FirstKey: 1, NextKey: 1}
 }
 
 func (m *meta) encode() []byte {
 	b := binary.BigEndian.AppendUint64(newRow(192+len(m.Conf)), m.Flush)
-	b = appendUvarints(b, m.Index, m.Term, m.ConfIndex, m.Rev, m.Epoch, uint64(m.Time), m.Chain, m.Set,
+	b = appendUvarints(b, m.Group, m.Index, m.Term, m.ConfIndex, m.Rev, m.Epoch, uint64(m.Time), m.Chain, m.Set,
 		m.NextList, m.NextSession, m.Garbage, m.FirstChange, m.ChangeBytes,
 		m.FirstKey, m.NextKey, m.Keys, m.KeyBytes)
 	return seal(string(metaKey), appendBytes(b, m.Conf))
@@ -51,7 +52,7 @@ func decodeMeta(row []byte) (m meta, err error) {
 	}
 	m.Flush = binary.BigEndian.Uint64(b)
 	r := &reader{b: b[8:]}
-	for _, p := range []*uint64{&m.Index, &m.Term, &m.ConfIndex, &m.Rev, &m.Epoch} {
+	for _, p := range []*uint64{&m.Group, &m.Index, &m.Term, &m.ConfIndex, &m.Rev, &m.Epoch} {
 		*p = r.uvarint()
 	}
 	m.Time = r.int()

@@ -35,6 +35,11 @@ type Member struct {
 	Status                 Status
 }
 
+// Version is the payload of TypeVersion.
+type Version struct {
+	Group uint64 // becomes the version of the group if that is lower
+}
+
 // Encode returns the payload.
 func (p Term) Encode() []byte { return appendUvarints(appendBytes(nil, p.Node), p.Epoch) }
 
@@ -43,6 +48,9 @@ func (p Session) Encode() []byte { return appendBytes(appendBytes(nil, p.Node), 
 
 // Encode returns the payload.
 func (p Sweep) Encode() []byte { return appendUvarints(nil, p.Rows) }
+
+// Encode returns the payload.
+func (p Version) Encode() []byte { return appendUvarints(nil, p.Group) }
 
 // Encode returns the payload.
 func (m Member) Encode() []byte { return m.append(nil) }

@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type Config struct {
 	// and shows nothing; the process must end. Fatal must not wait for a Close: a
 	// reader may be open.
 	Fatal func(error)
+	Reads uint64 // in place of the highest version of a group that this program reads: for tests
 }
 
 // FileName is the name of the replica's file in its folder.
@@ -37,6 +39,7 @@ type Replica struct {
 	cfg    Config
 	store  *store
 	limits limits
+	reads  uint64
 
 	stage    *todo.Stage // this and what follows: touched with the store's mu held
 	sessions map[uint64]*session
@@ -66,10 +69,14 @@ func Open(cfg Config) (*Replica, error) {
 			return nil, err
 		}
 	}
-	if _, err := checkFile(path); err != nil {
+	r := &Replica{cfg: cfg, limits: defaultLimits, reads: cmp.Or(cfg.Reads, Reads), stop: make(chan struct{})}
+	m, err := checkFile(path)
+	if err == nil {
+		err = tooNew(m.Group, r.reads)
+	}
+	if err != nil {
 		return nil, err
 	}
-	r := &Replica{cfg: cfg, limits: defaultLimits, stop: make(chan struct{})}
 	r.stage = todo.NewStage((*applyView)(r))
 	r.store = &store{path: path, noSync: cfg.NoSync, limit: maxDirty, ended: make(chan struct{}),
 		onFail: r.fatal, opened: r.loadSessions, freeze: r.freezeResults}

@@ -82,12 +82,15 @@ func (s *sink) Close() error {
 	err := s.sync()
 	s.r.store.at("receive: the file is durable")
 	if err == nil {
-		err = prepareReceived(s.file.Name(), s.meta, s.r.cfg.NoSync)
+		err = prepareReceived(s.file.Name(), s.meta, s.r)
 	}
 	var errno syscall.Errno
+	var newer *TooNew
 	switch {
 	case errors.As(err, &errno):
 		return s.failed(err)
+	case errors.As(err, &newer): // the group went on without this program
+		return s.r.store.fail(errors.Join(err, s.Cancel()))
 	case err != nil: // it is as it was sent: the disk is not to blame
 		return errors.Join(fmt.Errorf("receive a replica: %w", err), s.Cancel())
 	}
@@ -111,13 +114,16 @@ func (s *sink) sync() error {
 // prepareReceived checks every row of a received file and writes into it the index, term and
 // configuration that raft gave for it: its own may be lower, and "skip what is applied"
 // goes by them.
-func prepareReceived(path string, snap *raft.SnapshotMeta, noSync bool) (err error) {
+func prepareReceived(path string, snap *raft.SnapshotMeta, r *Replica) (err error) {
 	m, err := checkFile(path)
+	if err == nil {
+		err = tooNew(m.Group, r.reads)
+	}
 	if err != nil {
 		return err
 	}
 	defer guard(&err, debug.SetPanicOnFault(true))
-	db, err := openFile(path, &bolt.Options{NoSync: noSync})
+	db, err := openFile(path, &bolt.Options{NoSync: r.cfg.NoSync})
 	if err != nil {
 		return err
 	}
@@ -193,6 +199,9 @@ func (r *Replica) Restore(rc io.ReadCloser) (err error) {
 // Check reads the whole file of a replica that is not in use: each row against its
 // checksum, all against the set hash. It fails with ErrCorrupt or ErrUnknown.
 func Check(dir string) error {
-	_, err := checkFile(filepath.Join(dir, FileName))
-	return err
+	m, err := checkFile(filepath.Join(dir, FileName))
+	if err != nil {
+		return err
+	}
+	return tooNew(m.Group, Reads)
 }

@@ -1,0 +1,20 @@
+//go:build !next
+
+package fsm
+
+import "todod/fsm/todo"
+
+// Reads is the highest version of a group that this program can be a member of.
+const Reads = 1
+
+// testTodo are versions of TypeTodo that only test builds know: see version_next.go.
+var testTodo []uint64
+
+// TodoCommand returns a command on lists in the lowest version that can say it, without session
+// or key.
+func TodoCommand(cmd *todo.Command) Command {
+	return Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(cmd)}
+}
+
+// decodeTodo returns what a command of TypeTodo says.
+func (c *Command) decodeTodo() (todo.Command, error) { return DecodeTodo(c.Payload) }
