@@ -67,8 +67,11 @@ func (r *Replica) applyKeyed(c *Command) (Result, error) {
 
 func keyHash(principal, key string) string {
 	sum := sha256.Sum256(append(appendBytes(nil, principal), key...))
-	return string(tabKey) + string(sum[:16])
+	return string(tabKey) + string(sum[:keyHashSize])
 }
+
+// keyHashSize is how many bytes of the hash name a key: nobody makes a second request with it by chance.
+const keyHashSize = 16
 
 func fingerprint(payload []byte) string {
 	sum := sha256.Sum256(payload)
@@ -80,10 +83,14 @@ func (r *Replica) keyRow(key string) (row keyRow, ok bool) {
 	if b == nil {
 		return row, false
 	}
+	return decodeKeyRow(b), true
+}
+
+func decodeKeyRow(b []byte) keyRow {
 	in := &reader{b: b}
-	row = keyRow{seq: in.uvarint(), time: in.int(), fingerprint: in.string(), result: in.bytes()}
+	row := keyRow{seq: in.uvarint(), time: in.int(), fingerprint: in.string(), result: in.bytes()}
 	in.must()
-	return row, true
+	return row
 }
 
 func (r *Replica) storeKey(key, print string, res *Result) {

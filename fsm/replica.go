@@ -196,8 +196,9 @@ type Hash struct {
 }
 
 // Hash returns the hashes of the newest state.
-func (r *Replica) Hash() Hash {
-	m := &r.store.image.Load().meta
+func (r *Replica) Hash() Hash { return r.store.image.Load().meta.hash() }
+
+func (m *meta) hash() Hash {
 	return Hash{Index: m.Index, Chain: fmt.Sprintf("%016x", m.Chain), Set: fmt.Sprintf("%016x", m.Set)}
 }
 

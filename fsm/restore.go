@@ -159,8 +159,13 @@ func checkRows(db *bolt.DB) (m meta, err error) {
 		return m, err
 	}
 	defer tx.Rollback()
+	return checkTx(tx)
+}
+
+// checkTx is checkRows for the file as one transaction sees it.
+func checkTx(tx *bolt.Tx) (m meta, err error) {
 	defer guard(&err, debug.SetPanicOnFault(true))
-	if info, err := os.Stat(db.Path()); err != nil || info.Size() < tx.Size() {
+	if info, err := os.Stat(tx.DB().Path()); err != nil || info.Size() < tx.Size() {
 		return m, errors.Join(err, fmt.Errorf("the file is cut short: %w", ErrCorrupt))
 	}
 	if m, err = readMeta(tx); err != nil {
