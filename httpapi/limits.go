@@ -15,6 +15,8 @@ const (
 	// keepBuffer is the largest buffer that goes back to the pool: a large answer must not
 	// pin its memory for good.
 	keepBuffer = 64 << 10
+	// streamChunk is how much of a backup moves at a time.
+	streamChunk = 64 << 10
 	// flushText is how much of a text answer of any length is gathered before it is written.
 	flushText = 32 << 10
 
@@ -28,6 +30,9 @@ const (
 	// writeTimeout is how long an answer may take to be read, on top of the request's own
 	// time; a stream has this long for each event.
 	writeTimeout = 30 * time.Second
+	// streamTimeout is how long a backup may stand still, on the way out or in: what takes as much room
+	// on the disk must not be held for good.
+	streamTimeout = 30 * time.Second
 	// requestTimeout is the most a request may take when the Config does not say.
 	requestTimeout = 5 * time.Second
 	// heartbeat is how often a silent stream says that it is alive: below the idle timeouts

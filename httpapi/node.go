@@ -17,6 +17,8 @@ type Node interface {
 	Write(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error)
 	Read(ctx context.Context, opt server.ReadOptions) (*server.Reading, error)
 
+	Backup(ctx context.Context, opt server.ReadOptions) (*server.Backup, error)
+
 	Cluster() server.Cluster
 	AddMember(ctx context.Context, req server.JoinRequest) (group string, err error)
 	RemoveMember(ctx context.Context, id string) error

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,6 +41,7 @@ type group struct {
 	cluster                               server.Cluster
 	registry                              server.Registry
 	alive                                 *bool
+	backup                                io.ReadCloser // instead of the replica's
 	asked                                 []any         // what was asked of the group
 	left                                  time.Duration // of the deadline of the last write or read
 }
@@ -128,6 +131,17 @@ func (n *testNode) Read(ctx context.Context, opt server.ReadOptions) (*server.Re
 		r.Level = server.Linearizable
 	}
 	return r, nil
+}
+
+func (n *testNode) Backup(_ context.Context, opt server.ReadOptions) (*server.Backup, error) {
+	if g := n.look(); g.readErr != nil {
+		return nil, g.readErr
+	} else if g.backup != nil {
+		return &server.Backup{BackupInfo: fsm.BackupInfo{Size: 1 << 40}, ReadCloser: g.backup}, nil
+	}
+	var b bytes.Buffer
+	about, err := n.replica.Backup(&b, fsm.BackupInfo{Group: "group-1", Node: "n1"})
+	return &server.Backup{BackupInfo: about, Level: opt.Level, ReadCloser: io.NopCloser(&b)}, err
 }
 
 func (n *testNode) Cluster() server.Cluster { return n.look().cluster }

@@ -240,23 +240,12 @@ func idempotencyKey(h http.Header) (string, error) {
 // read opens a view of the replica at the level the request asks for, else at level, and says
 // in the header what was given. It must be closed.
 func (req *request) read(level server.Level) (*server.Reading, error) {
-	opt := server.ReadOptions{Level: level}
-	if text, ok := req.query.get("consistency"); ok {
-		opt.Level = server.Level(text)
-		if opt.Level != server.Linearizable && opt.Level != server.Stale && opt.Level != server.Auto {
-			return nil, &todo.Invalid{Field: "consistency", Reason: "must be linearizable, stale or auto"}
-		}
+	opt, err := req.readOptions(level)
+	if err != nil {
+		return nil, err
 	}
 	ctx := req.r.Context()
-	least := req.r.Header["Todod-Min-Index"]
-	if least != nil {
-		n, err := strconv.ParseUint(least[0], 10, 64)
-		if err != nil || len(least) > 1 {
-			return nil, &todo.Invalid{Field: "Todod-Min-Index", Reason: "must be given once and be a whole number"}
-		}
-		opt.MinRev = n
-	}
-	if least != nil || req.r.Header["Prefer"] != nil { // else the read's own limit is lower
+	if opt.MinRev > 0 || req.r.Header["Prefer"] != nil { // else the read's own limit is lower
 		bounded, cancel := req.bounded()
 		defer cancel()
 		ctx = bounded
@@ -272,6 +261,26 @@ func (req *request) read(level server.Level) (*server.Reading, error) {
 		h["Todod-Last-Contact"] = []string{strconv.FormatInt(millis(r.LastContact), 10)}
 	}
 	return r, nil
+}
+
+// readOptions are what a request says of how fresh a read must be.
+func (req *request) readOptions(level server.Level) (server.ReadOptions, error) {
+	opt := server.ReadOptions{Level: level}
+	if text, ok := req.query.get("consistency"); ok {
+		opt.Level = server.Level(text)
+		if opt.Level != server.Linearizable && opt.Level != server.Stale && opt.Level != server.Auto {
+			return opt, &todo.Invalid{Field: "consistency", Reason: "must be linearizable, stale or auto"}
+		}
+	}
+	least := req.r.Header["Todod-Min-Index"]
+	if least != nil {
+		n, err := strconv.ParseUint(least[0], 10, 64)
+		if err != nil || len(least) > 1 {
+			return opt, &todo.Invalid{Field: "Todod-Min-Index", Reason: "must be given once and be a whole number"}
+		}
+		opt.MinRev = n
+	}
+	return opt, nil
 }
 
 // millis is a duration in ms; what is negative, for never, is -1.

@@ -31,6 +31,7 @@ type Config struct {
 	BodyTimeout    time.Duration // the most its body may take; 10 s by default
 	IdleTimeout    time.Duration // between two requests; 2 min by default
 	Heartbeat      time.Duration // of event streams; 10 s by default
+	StreamTimeout  time.Duration // the most a backup may stand still on its way; 30 s by default
 }
 
 func (c *Config) fill() {
@@ -46,6 +47,7 @@ func (c *Config) fill() {
 	}{
 		{&c.RequestTimeout, requestTimeout}, {&c.HeaderTimeout, headerTimeout}, {&c.BodyTimeout, bodyTimeout},
 		{&c.IdleTimeout, idleTimeout}, {&c.Heartbeat, heartbeat},
+		{&c.StreamTimeout, streamTimeout},
 	} {
 		if *d.value == 0 {
 			*d.value = d.usual

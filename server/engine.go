@@ -32,6 +32,7 @@ type engine struct {
 	monitor   *monitor
 	reads     *rounds
 	storage   *storage
+	backups   chan struct{} // a token for each backup that is being made or read
 
 	changes struct {
 		sync.Mutex
@@ -52,7 +53,7 @@ const (
 // openEngine opens the files of a group and starts Raft on them. A group of one is founded first
 // when found is set and the files hold nothing.
 func openEngine(n *Node, found bool) (e *engine, err error) {
-	e = &engine{node: n, opening: make(chan struct{}, 1), led: make(chan struct{})}
+	e = &engine{node: n, opening: make(chan struct{}, 1), backups: make(chan struct{}, maxBackups), led: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.changes.next = make(chan struct{})
 	e.forwarder = newForwarder(e)

@@ -55,6 +55,9 @@ const (
 	// maxReserve is the most that is kept free on the disk by default, and else 2 % of it: enough for
 	// leaders to change, logs to be cut and a replica to be flushed while nobody may write.
 	maxReserve = 64 << 20
+	// maxBackups is how many backups a node makes and keeps for their readers at a time: each takes as much
+	// room on the disk as there is data, and a reader may take long.
+	maxBackups = 2
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )

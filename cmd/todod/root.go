@@ -31,6 +31,7 @@ unreachable (try again later), 6 not allowed.`,
   todod demo`,
 	}
 	root.AddCommand(serveCommand(), statusCommand(env), membersCommand(env), eventsCommand(),
+		backupCommand(env), verifyCommand(),
 		joinCommand(), leaveCommand(), removeCommand(env), transferCommand(env), demoCommand(env), benchCommand(env))
 	return root
 }

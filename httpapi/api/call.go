@@ -50,12 +50,17 @@ const (
 func (c *Client) do(ctx context.Context, r call, out any) (Meta, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	return c.each(ctx, r, func(node string) (Meta, *Error) { return c.try(ctx, node, r, out) })
+}
+
+// each is do with a way to try of its own.
+func (c *Client) each(ctx context.Context, r call, attempt func(node string) (Meta, *Error)) (Meta, error) {
 	var last *Error
 	unsure := false // an earlier try may have been carried out
 	pause := firstPause
 	at := int(c.prefer.Load())
 	for try := 1; ; try++ {
-		meta, err := c.try(ctx, c.nodes[at], r, out)
+		meta, err := attempt(c.nodes[at])
 		if err == nil {
 			return meta, nil
 		}

@@ -69,6 +69,13 @@ func TestRequests(t *testing.T) {
 		{func() error { _, err := c.Registry(ctx); return err }, `GET /v1/registry`},
 		{func() error { _, err := c.Where(ctx, "bob"); return err }, `GET /v1/registry/bob`},
 		{func() error { _, err := c.Hash(ctx); return err }, `GET /v1/hash`},
+		{func() error {
+			d, err := c.Backup(ctx, "stale")
+			if err == nil {
+				err = d.Close()
+			}
+			return err
+		}, `GET /v1/backup?consistency=stale`},
 		{func() error { return c.Ready(ctx) }, `GET /readyz`},
 		{func() error { return c.Live(ctx) }, `GET /livez`},
 	} {

@@ -1,0 +1,102 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+)
+
+// Download is a backup on its way from a node. Close it. A Read fails when nothing comes for 30 s;
+// whether all came is told by the backup itself, which ends with its hash.
+type Download struct {
+	Meta
+	Size int64 // bytes to come in all
+	body io.ReadCloser
+	idle *idle
+}
+
+// Backup asks for a backup of all lists at a consistency, "" for linearizable: with that it holds all that was
+// acknowledged before; with stale, what the node has that answers. The
+// context's end breaks the download off; the client's patience is for its beginning alone.
+func (c *Client) Backup(ctx context.Context, consistency string) (*Download, error) {
+	r := call{method: http.MethodGet, path: "/v1/backup", query: url.Values{}, again: true}
+	set(r.query, "consistency", consistency)
+	patience, cancel := c.bounded(ctx)
+	defer cancel()
+	d := &Download{}
+	meta, err := c.each(patience, r, func(node string) (Meta, *Error) {
+		stream, idle := newIdle(ctx)
+		resp, err := c.send(stream, node, r)
+		if err != nil {
+			idle.stop()
+			return Meta{}, broken(node, idle.why(err))
+		}
+		if resp.StatusCode != http.StatusOK {
+			defer idle.stop()
+			defer resp.Body.Close()
+			body, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what there is of an error's body will do
+			return Meta{}, problem(node, resp, body)
+		}
+		d.Size, d.body, d.idle = resp.ContentLength, resp.Body, idle
+		return readMeta(node, resp.Header), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.Meta = meta
+	return d, nil
+}
+
+func (d *Download) Read(b []byte) (int, error) {
+	d.idle.moved()
+	n, err := d.body.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = broken(d.Addr, d.idle.why(err))
+	}
+	return n, err
+}
+
+// Close ends the download.
+func (d *Download) Close() error {
+	d.idle.stop()
+	return d.body.Close()
+}
+
+// idle ends a stream that stands still.
+type idle struct {
+	timer  *time.Timer
+	cancel context.CancelFunc
+	ctx    context.Context
+}
+
+var errIdle = fmt.Errorf("nothing moved for %s: %w", streamStill, os.ErrDeadlineExceeded)
+
+// streamStill is how long a backup may stand still, as at a node.
+const streamStill = 30 * time.Second
+
+func newIdle(ctx context.Context) (context.Context, *idle) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	i := &idle{ctx: ctx, cancel: func() { cancel(nil) }}
+	i.timer = time.AfterFunc(streamStill, func() { cancel(errIdle) })
+	return ctx, i
+}
+
+func (i *idle) moved() { i.timer.Reset(streamStill) }
+
+func (i *idle) stop() {
+	i.timer.Stop()
+	i.cancel()
+}
+
+// why is the error of a stream, or that it stood still.
+func (i *idle) why(err error) error {
+	if cause := context.Cause(i.ctx); errors.Is(cause, errIdle) {
+		return cause
+	}
+	return err
+}
