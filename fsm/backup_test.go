@@ -220,26 +220,25 @@ func TestBackupThatCannotBeWritten(t *testing.T) {
 	backup(t, n)
 }
 
-// TestGoldenBackups reads the backups of each release. A file that cannot be read any more is a
-// promise broken: a change of the format takes a new version beside the old one.
+// TestGoldenBackups reads the backup of each release. One that cannot be read any more is a promise broken: a
+// change of the format takes a new version beside the old one.
 func TestGoldenBackups(t *testing.T) {
-	if path := filepath.Join("testdata", "golden", "v1.backup"); os.Getenv("WRITE_SEEDS") != "" {
-		if _, err := os.Stat(path); err != nil {
+	eachRelease(t, func(t *testing.T, dir string) {
+		path := filepath.Join(dir, "lists.backup")
+		if _, err := os.Stat(path); err != nil && os.Getenv("GOLDEN") == filepath.Base(dir) {
 			if err := os.WriteFile(path, backup(t, lived(t)), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
-	}
-	for name, hash := range map[string]string{"v1": "b05634af423a83ce892dfbb04c58c5e121d8a0c28fb98b782834bf2bbb66ce5d"} {
-		b, err := os.ReadFile(filepath.Join("testdata", "golden", name+".backup"))
+		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		about, err := CheckBackup(bytes.NewReader(b))
-		if err != nil || about.Hash != hash {
-			t.Errorf("%s: %+v, %v", name, about, err)
+		if err != nil || about.Lists < 4 || about.Entries < 10 || about.Deleted < 1 || about.Keys < 10 {
+			t.Errorf("%+v, %v", about, err)
 		}
-	}
+	})
 }
 
 func FuzzBackup(f *testing.F) {

@@ -52,6 +52,7 @@ func (c *Client) Backup(ctx context.Context, consistency string) (*Download, err
 	return d, nil
 }
 
+// Read reads what came; its error is io.EOF at the end, else an *Error.
 func (d *Download) Read(b []byte) (int, error) {
 	d.idle.moved()
 	n, err := d.body.Read(b)
