@@ -212,7 +212,7 @@ func (e *engine) observe(observed <-chan raft.Observation) {
 // state for the last snapshot, and would never cut a log that grows by a few entries
 // between restarts.
 func (e *engine) compact() {
-	for wait(e.ctx, time.Second) {
+	for wait(e.ctx, compactEvery) {
 		first, err1 := e.logs.FirstIndex()
 		last, err2 := e.logs.LastIndex()
 		if err1 != nil || err2 != nil {
@@ -222,7 +222,7 @@ func (e *engine) compact() {
 			continue
 		}
 		size := e.logs.bytes.Load()
-		if err := e.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		if err := e.raft.Snapshot().Error(); err != nil {
 			e.node.log.Debug("no snapshot now: tried again", "err", err)
 			continue
 		}

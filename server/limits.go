@@ -40,6 +40,8 @@ const (
 	// snapshotEntries and snapshotBytes of log since the last snapshot call for a new one.
 	snapshotEntries = 8192
 	snapshotBytes   = 32 << 20
+	// compactEvery is how often that is looked at: also a node that lives for a second only cuts its log.
+	compactEvery = 250 * time.Millisecond
 
 	// readTimeout is how long a linearizable read tries to have a leader confirmed.
 	readTimeout = 1500 * time.Millisecond

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"todod/fsm"
@@ -25,7 +25,9 @@ import (
 // the pages, so nothing that is tried again can be trusted.
 type logStore struct {
 	*raftboltdb.BoltStore
-	bytes  atomic.Int64 // appended since the last snapshot
+	path   string
+	page   int64        // bytes
+	bytes  atomic.Int64 // appended since the last snapshot, and before this start all that the file holds
 	term   steadyTerm
 	writes *underway
 	fatal  func(error)
@@ -34,14 +36,20 @@ type logStore struct {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func openLogStore(path string, noSync bool, writes *underway, fatal func(error)) (*logStore, error) {
+	room, err := shrinkLog(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
 	s, err := raftboltdb.New(raftboltdb.Options{
-		Path: path, NoSync: noSync, MsgpackUseNewTimeFormat: true,
-		BoltOptions: &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType, NoSync: noSync},
+		Path: path, NoSync: noSync, MsgpackUseNewTimeFormat: true, BoltOptions: logOptions(noSync),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	l := &logStore{BoltStore: s, writes: writes, fatal: fatal}
+	l := &logStore{BoltStore: s, path: path, page: max(room.page, int64(os.Getpagesize())), writes: writes, fatal: fatal}
+	// How much came since the last snapshot is not written down. To take all of it costs a snapshot at some
+	// starts; to take nothing would let the log of a node that is restarted often grow for ever.
+	l.bytes.Store(room.live())
 	term, err := s.GetUint64(termKey)
 	if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
 		return nil, errors.Join(fmt.Errorf("read the term: %w", err), s.Close())
@@ -57,6 +65,15 @@ var termKey = []byte("CurrentTerm")
 type steadyTerm struct {
 	sync.Mutex // held while it changes
 	now        atomic.Uint64
+}
+
+// room is what the file takes, and what of that is free.
+func (s *logStore) room() (r logRoom) {
+	if info, err := os.Stat(s.path); err == nil {
+		stats := s.Stats()
+		r = logRoom{page: s.page, size: info.Size(), free: int64(stats.FreePageN+stats.PendingPageN) * s.page}
+	}
+	return r
 }
 
 // logSum covers what an entry says. AppendedAt is left out: it is the appending node's clock,

@@ -54,6 +54,11 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 		_, rev := e.replica.Applied()
 		return float64(rev)
 	})
+	gauge("raft_log_bytes", "What the file of the log takes on the disk.", func(e *engine) float64 {
+		return float64(e.logs.room().size)
+	})
+	gauge("raft_log_free_bytes", "What of the file of the log is free: it is used again, and given back at a start when it is over half.",
+		func(e *engine) float64 { return float64(e.logs.room().free) })
 	gauge("disk_free_bytes", "Room on the disk of the data folder.", func(e *engine) float64 {
 		return float64(e.storage.free.Load())
 	})
