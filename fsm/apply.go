@@ -77,13 +77,18 @@ func (r *Replica) applyLog(log *raft.Log) (results []Result, err error) {
 	} else {
 		m.Time = max(m.Time, stamp.Time)
 	}
+	marked := false
 	for i := range cmds {
 		if results[i], err = r.applyNumbered(&cmds[i]); err != nil {
 			return nil, err
 		}
+		marked = marked || cmds[i].Type == TypeMark
 	}
 	r.storeMoved()
 	m.Index, m.Term = log.Index, log.Term
+	if marked {
+		r.marks.add(m.hash())
+	}
 	return results, nil
 }
 
@@ -143,6 +148,8 @@ func (r *Replica) applyCommand(c *Command) (Result, error) {
 			return Result{}, err
 		}
 		return r.applyVersion(v)
+	case TypeMark:
+		return r.refuse(todo.OK), payload.end2() // applyLog keeps the hashes after the whole entry
 	}
 	return Result{}, fmt.Errorf("command of type %d: %w", c.Type, ErrUnknown)
 }

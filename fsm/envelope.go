@@ -40,6 +40,7 @@ const (
 	TypeTodo    Type = 3 // a todo.Command
 	TypeSweep   Type = 4 // takes away rows of deleted lists, a bounded number
 	TypeMember  Type = 5 // what the group knows of a node
+	TypeMark    Type = 6 // changes nothing: the nodes compare their hashes there
 	TypeVersion Type = 8 // raises the version of the group
 )
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -47,6 +48,8 @@ type Replica struct {
 	oldest   oldestKey
 
 	received received // touched by Raft's goroutines, which take turns
+	marks    *marks
+	withheld atomic.Pointer[error]
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -69,7 +72,7 @@ func Open(cfg Config) (*Replica, error) {
 			return nil, err
 		}
 	}
-	r := &Replica{cfg: cfg, limits: defaultLimits, reads: cmp.Or(cfg.Reads, Reads), stop: make(chan struct{})}
+	r := &Replica{cfg: cfg, limits: defaultLimits, marks: newMarks(), reads: cmp.Or(cfg.Reads, Reads), stop: make(chan struct{})}
 	m, err := checkFile(path)
 	if err == nil {
 		err = tooNew(m.Group, r.reads)
@@ -79,7 +82,7 @@ func Open(cfg Config) (*Replica, error) {
 	}
 	r.stage = todo.NewStage((*applyView)(r))
 	r.store = &store{path: path, noSync: cfg.NoSync, limit: maxDirty, ended: make(chan struct{}),
-		onFail: r.fatal, opened: r.loadSessions, freeze: r.freezeResults}
+		onFail: r.fatal, opened: r.loaded, freeze: r.freezeResults}
 	if err := r.store.open(); err != nil {
 		return nil, err
 	}
@@ -191,8 +194,9 @@ func (r *Replica) wait(ctx context.Context, reached func(*meta) bool) error {
 
 // Hash are the hashes of the state after the log entry at Index: equal on every node.
 type Hash struct {
-	Index      uint64
-	Chain, Set string // hexadecimal
+	Index uint64 `json:"index"`
+	Chain string `json:"chain"` // of all that was ever applied and what it came to; hexadecimal
+	Set   string `json:"set"`   // of all rows
 }
 
 // Hash returns the hashes of the newest state.

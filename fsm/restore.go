@@ -42,6 +42,9 @@ func (s *sink) ID() string { return s.meta.ID }
 
 func (s *sink) Write(b []byte) (int, error) {
 	if s.file == nil {
+		if err := s.r.Withheld(); err != nil {
+			return 0, err
+		}
 		f, err := os.CreateTemp(s.r.cfg.Dir, fmt.Sprintf(tempFormat, "*"))
 		if err != nil {
 			return 0, s.failed(err)

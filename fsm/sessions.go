@@ -28,6 +28,12 @@ type kept struct {
 	stored bool // the row is in the file, or on its way there
 }
 
+// loaded is told that the file is another one now.
+func (r *Replica) loaded(in rows) {
+	r.marks.forget()
+	r.loadSessions(in)
+}
+
 // loadSessions makes the sessions anew from the rows of a file.
 func (r *Replica) loadSessions(in rows) {
 	r.sessions, r.oldest = map[uint64]*session{}, oldestKey{}

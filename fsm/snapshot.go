@@ -109,6 +109,9 @@ func (s *Snapshots) Open(id string) (_ *raft.SnapshotMeta, _ io.ReadCloser, err 
 		}
 		return s.r.received.meta, io.NopCloser(eof{}), nil
 	}
+	if err := s.r.Withheld(); err != nil {
+		return nil, nil, err
+	}
 	tx, _, err := s.r.store.beginRead()
 	if err != nil {
 		return nil, nil, err

@@ -20,6 +20,7 @@ var formats = [...][]uint64{
 	TypeTodo:    append([]uint64{1}, testTodo...),
 	TypeSweep:   {1},
 	TypeMember:  {1},
+	TypeMark:    {1},
 	TypeVersion: {1},
 }
 

@@ -18,6 +18,12 @@ func getCluster(req *request, _ *nothing) (api.Cluster, error) {
 		out.Members[i] = api.Member{ID: m.ID, HTTP: m.HTTP, Raft: m.Raft, Voter: m.Voter, Alive: m.Alive,
 			LastContactMS: millis(m.Contact), Applied: m.Applied, Version: m.Version, Disk: string(m.Disk), DiskFree: m.Free}
 	}
+	if d := c.Diverged; d != nil {
+		out.Diverged = &api.Divergence{Index: d.Index, Agreed: d.Agreed, Hashes: map[string]api.Hash{}}
+		for id, h := range d.Hashes {
+			out.Diverged.Hashes[id] = api.Hash(h)
+		}
+	}
 	return out, nil
 }
 
@@ -89,7 +95,7 @@ func getWhere(req *request, _ *nothing) (api.Where, error) {
 
 func getHash(req *request, _ *nothing) (api.Hash, error) {
 	h := req.s.node.Hash()
-	return api.Hash{Index: h.Index, Chain: h.Chain, Set: h.Set}, nil
+	return api.Hash(h), nil
 }
 
 // live says that the process answers.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"todod/fsm"
 	"todod/httpapi/api"
 	"todod/server"
 )
@@ -27,6 +28,12 @@ func TestTheGroup(t *testing.T) {
 	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"n2","term":3,"commit":9,"applied":8,"snapshot":5,"state":"member","group":"g","folder":"f","version":"1.0","members":[`+
 		`{"id":"n1","http":"127.0.0.1:1","raft":"127.0.0.1:2","voter":true,"alive":null,"last_contact_ms":-1,"applied":0,"version":"","disk":"stalled","disk_free_bytes":7},`+
 		`{"id":"n2","http":"127.0.0.1:3","raft":"127.0.0.1:4","voter":false,"alive":true,"last_contact_ms":1,"applied":8,"version":"1.1","disk":"","disk_free_bytes":0}]}`).lacks("Todod-Index")
+
+	w.node.set(func(g *group) {
+		g.cluster = server.Cluster{ID: "n1", Diverged: &server.Divergence{Index: 9, Agreed: 7, Hashes: map[string]fsm.Hash{"n1": {Index: 9, Chain: "a", Set: "b"}}}}
+	})
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","members":[],`+
+		`"diverged":{"index":9,"agreed":7,"hashes":{"n1":{"index":9,"chain":"a","set":"b"}}}}`)
 
 	const join = `{"id":"n3","http":"127.0.0.1:5","raft":"127.0.0.1:6","folder":"f3"}`
 	w.do("POST", "/v1/cluster/members", join).want(200, `{"group":"group-1"}`)

@@ -18,6 +18,7 @@ const (
 	callAdmin     = 6 // a change of the group, for the leader
 	callRegistry  = 7
 	callRemoved   = 8 // tells a node that it was taken out of the group
+	callMark      = 9 // this node's hashes at a mark, for those of the peer
 )
 
 // said is a reply to a call that is not about entries: a failure, or what was asked for.
@@ -48,7 +49,7 @@ func (e *engine) ask(ctx context.Context, to leadership, kind uint8, req, into a
 // handle takes a call of a peer.
 func (n *Node) handle(from peer.Identity, kind uint8, body []byte, reply func([]byte)) {
 	e := n.engine()
-	if e == nil {
+	if e == nil || n.exit.Load() != nil { // one that ends has nothing to say
 		reply(nil)
 		return
 	}
@@ -63,6 +64,8 @@ func (n *Node) handle(from peer.Identity, kind uint8, body []byte, reply func([]
 		reply(mustJSON(e.pong()))
 	case callGone:
 		reply(mustJSON(e.handleGone(body)))
+	case callMark:
+		reply(e.divergence.handle(from.Node, body))
 	case callRemoved:
 		n.removed(0)
 		reply(nil)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -33,6 +34,9 @@ type Config struct {
 	// DiskReserve is the room in bytes below which the disk counts as full: such a node leads no
 	// longer than it must. 0 for the smaller of 64 MiB and 2 % of the disk, negative for none.
 	DiskReserve int64
+	// MarkInterval is how often the leader has the nodes compare their hashes; 60 s by default. A
+	// difference in what they applied is found within two of them.
+	MarkInterval time.Duration
 
 	// Fatal is called when the node cannot go on, by the goroutine that found out: a program
 	// ends its process there, before anything else is done on top of a failed disk.
@@ -47,6 +51,7 @@ type Config struct {
 	Now      func() time.Time                                         // instead of the clock
 	NoSync   bool                                                     // leave fsync out
 	disk     disk                                                     // instead of the one under Data
+	machine  func(raft.BatchingFSM) raft.BatchingFSM                  // what Raft is given, around the replica
 }
 
 func (c *Config) fill() {
@@ -55,6 +60,9 @@ func (c *Config) fill() {
 	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = 5 * time.Second
+	}
+	if c.MarkInterval == 0 {
+		c.MarkInterval = time.Minute
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -25,14 +25,15 @@ type engine struct {
 	trans   *transport
 	raft    *raft.Raft
 
-	term      atomic.Pointer[term] // this node's leadership, once it is usable
-	numbers   numbers
-	opening   chan struct{} // a token while the session is being opened
-	forwarder *forwarder
-	monitor   *monitor
-	reads     *rounds
-	storage   *storage
-	backups   chan struct{} // a token for each backup that is being made or read
+	term       atomic.Pointer[term] // this node's leadership, once it is usable
+	numbers    numbers
+	opening    chan struct{} // a token while the session is being opened
+	forwarder  *forwarder
+	monitor    *monitor
+	reads      *rounds
+	storage    *storage
+	divergence *divergence
+	backups    chan struct{} // a token for each backup that is being made or read
 
 	changes struct {
 		sync.Mutex
@@ -59,6 +60,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	e.forwarder = newForwarder(e)
 	e.reads = newRounds(e)
 	e.monitor = newMonitor(e)
+	e.divergence = newDivergence(e)
 	if err := e.openFiles(); err != nil {
 		return nil, err
 	}
@@ -80,6 +82,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	e.crew.spawn(e.monitor.run)
 	e.crew.spawn(e.announce)
 	e.crew.spawn(e.storage.watch)
+	e.crew.spawn(e.divergence.watch)
 	return e, nil
 }
 
@@ -143,7 +146,11 @@ func (e *engine) startRaft(found bool) (err error) {
 			}
 		}
 	}()
-	if e.raft, err = raft.NewRaft(conf, e.replica, e.cache, e.logs, snaps, e.trans); err != nil {
+	machine := raft.BatchingFSM(e.replica)
+	if n.cfg.machine != nil {
+		machine = n.cfg.machine(machine)
+	}
+	if e.raft, err = raft.NewRaft(conf, machine, e.cache, e.logs, snaps, e.trans); err != nil {
 		return exit(ExitStorage, "the log cannot be read: %v", sentence(err))
 	}
 	e.trans.raft.Store(e.raft)
@@ -173,6 +180,11 @@ func (e *engine) close() error {
 	<-e.led
 	e.crew.close()
 	return errors.Join(err, e.replica.Close(), e.logs.Close(), e.storage.close())
+}
+
+// within bounds what is asked of another node.
+func (e *engine) within(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(e.ctx, d)
 }
 
 // tell tells who waits for another leader to look again.

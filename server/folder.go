@@ -33,6 +33,8 @@ type folder struct {
 	state folderState
 }
 
+const nodeName = "node.json"
+
 // folderState is node.json.
 type folderState struct {
 	Version int      `json:"version"`
@@ -97,7 +99,7 @@ func syncDir(dir string) error {
 
 // defaultID is the only node folder in data, else the name of the host.
 func defaultID(data string) (string, error) {
-	found, err := filepath.Glob(filepath.Join(data, "*", "node.json"))
+	found, err := filepath.Glob(filepath.Join(data, "*", nodeName))
 	if err != nil {
 		return "", err
 	}
@@ -144,7 +146,7 @@ func (f *folder) acquire() error {
 }
 
 func (f *folder) load(id string) error {
-	b, err := os.ReadFile(filepath.Join(f.dir, "node.json"))
+	b, err := os.ReadFile(filepath.Join(f.dir, nodeName))
 	if errors.Is(err, os.ErrNotExist) {
 		if f.has(logName) || f.has(replicaName) {
 			return exit(ExitFolderRefused, "the data folder has lost its identity (node.json): restore it, or begin with an empty folder and a new --id")
@@ -165,6 +167,8 @@ func (f *folder) load(id string) error {
 		return exit(ExitFolderRefused, "the data folder belongs to node %s, not to %s: give --id %s", f.state.ID, id, f.state.ID)
 	case f.state.Phase == phaseRemoved:
 		return exit(ExitFolderRefused, "node %s was removed from its group and its data folder may not come back: begin with an empty folder and a new --id", id)
+	case f.has(divergenceName):
+		return fenced(id)
 	}
 	return nil
 }
@@ -193,16 +197,17 @@ func (f *folder) save() error {
 	if err != nil {
 		return err
 	}
-	return f.write(append(b, '\n'))
+	return f.replaceFile(nodeName, append(b, '\n'))
 }
 
-func (f *folder) write(b []byte) (err error) {
+// replaceFile writes a file of the folder, whole or not at all, for good.
+func (f *folder) replaceFile(name string, b []byte) (err error) {
 	defer func() {
 		if err != nil {
 			err = exit(ExitStorage, "the data folder cannot be written: %v", sentence(err))
 		}
 	}()
-	tmp, err := os.Create(filepath.Join(f.dir, "node.json.tmp"))
+	tmp, err := os.Create(filepath.Join(f.dir, name+".tmp"))
 	if err != nil {
 		return err
 	}
@@ -210,7 +215,7 @@ func (f *folder) write(b []byte) (err error) {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), filepath.Join(f.dir, "node.json")); err != nil {
+	if err := os.Rename(tmp.Name(), filepath.Join(f.dir, name)); err != nil {
 		return err
 	}
 	return f.sync()

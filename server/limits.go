@@ -60,6 +60,12 @@ const (
 	// maxBackups is how many backups a node makes and keeps for their readers at a time: each takes as much
 	// room on the disk as there is data, and a reader may take long.
 	maxBackups = 2
+	// markPatience is how long a node asks the others for their hashes at a mark: one that is behind
+	// comes to it later, one that is down has nothing to say.
+	markPatience = 10 * time.Second
+	markPause    = 250 * time.Millisecond
+	// maxTold bounds what is kept of the others' hashes at marks that this node has not come to yet.
+	maxTold = 1024
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )

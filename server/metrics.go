@@ -74,6 +74,12 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	gauge("disk_write_age_seconds", "Age of the oldest write to the disk that has not come back.", func(e *engine) float64 {
 		return float64(e.storage.health.Load().Oldest) / 1000
 	})
+	gauge("diverged", "1 while the nodes' data differ and no majority says whose is right, else 0.", func(e *engine) float64 {
+		return oneIf(e.divergence.undecided.Load() != nil)
+	})
+	gauge("mark_agreed_index", "Last log entry at which this node's hashes were those of a majority.", func(e *engine) float64 {
+		return float64(e.divergence.agreed.Load())
+	})
 	gauge("clock_offset_seconds", "This node's clock against the median of the voters.", func(e *engine) float64 {
 		return e.offset().Seconds()
 	})

@@ -183,6 +183,9 @@ func (n *Node) engine() *engine { return n.cur.Load() }
 
 // inGroup is engine for what needs one.
 func (n *Node) inGroup() (*engine, error) {
+	if n.exit.Load() != nil {
+		return nil, stopping()
+	}
 	if e := n.engine(); e != nil {
 		return e, nil
 	}
@@ -333,6 +336,7 @@ func (n *Node) Cluster() Cluster {
 	c.Applied, _ = e.replica.Applied()
 	c.Snapshot = e.lastSnapshot()
 	c.Members = e.members()
+	c.Diverged = e.divergence.undecided.Load()
 	return c
 }
 
@@ -395,9 +399,6 @@ func (n *Node) Ready() error {
 	e, err := n.inGroup()
 	if err != nil {
 		return err
-	}
-	if n.exit.Load() != nil {
-		return stopping()
 	}
 	if err := e.storage.stalled(); err != nil {
 		return err

@@ -29,6 +29,7 @@ type sim struct {
 	ids  []string
 	live map[string]*Node
 	skew map[string]*atomic.Int64 // of each node's clock, ns
+	mark time.Duration            // Config.MarkInterval
 
 	acked   []string // titles of acknowledged adds
 	unknown []string // titles of adds whose outcome is not known
@@ -83,7 +84,7 @@ func (s *sim) start(id string, set func(*Config)) (*Node, error) {
 	s.mu.Unlock()
 	cfg := Config{
 		ID: id, Data: filepath.Join(s.dir, id), AdvertiseHTTP: id + ":80", AdvertiseRaft: id + ":70",
-		Contacts: simContacts{s, id}, Logger: s.log, NoSync: true, Version: "test",
+		Contacts: simContacts{s, id}, Logger: s.log, NoSync: true, Version: "test", MarkInterval: s.mark,
 		Listener: s.net.listen(id + ":70"),
 		Dial:     s.dialFrom(id + ":70"),
 		Now:      func() time.Time { return time.Now().Add(time.Duration(skew.Load())) },

@@ -69,6 +69,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{sim: newSim(t), locked: &locked{r: rand.New(rand.NewPCG(seed, 1))},
 		dead: map[string]bool{}, gone: map[string]bool{}, ids: map[string]string{}}
+	w.mark = time.Second
 	w.size = 3 + 2*w.n(2)
 	w.group(w.size)
 	return w
@@ -108,6 +109,28 @@ func (w *world) live() {
 	clients.Wait()
 	w.holdRegister()
 	w.check()
+	w.compare()
+}
+
+// compare has all members come to another mark, at which they must agree. One that had been alarmed
+// for nothing on the way would have ended (reap) or told.
+func (w *world) compare() {
+	index, _ := w.node(w.named("leader")).engine().replica.Applied()
+	conf := w.leader().engine().configuration()
+	for _, id := range w.running() {
+		if _, in := find(conf, id); in {
+			w.await(id+" to be like a majority", func() bool { return w.node(id).engine().divergence.agreed.Load() > index })
+		}
+	}
+	w.reap()
+	for _, id := range w.running() {
+		seen, _ := w.node(id).events.since(0)
+		for _, e := range seen {
+			if e.Type == Diverged {
+				w.t.Errorf("%s told that the data of %q differ", id, e.Node)
+			}
+		}
+	}
 }
 
 // holdRegister tells check of the register's title, which puts have changed.

@@ -98,6 +98,7 @@ func (t *term) run() {
 	t.done.Go(t.sweep)
 	t.done.Go(t.promote)
 	t.done.Go(t.watchClock)
+	t.done.Go(t.mark)
 }
 
 // usableTerm waits until this node, which was elected, can be used as leader; nil if it does not lead.
@@ -170,6 +171,19 @@ func (t *term) sweep() {
 		}
 		if !wait(t.ctx, pause) {
 			return
+		}
+	}
+}
+
+// mark has the nodes compare their hashes from time to time, whoever leads.
+func (t *term) mark() {
+	for {
+		due := time.Until(t.e.divergence.marked().Add(t.e.node.cfg.MarkInterval))
+		if !wait(t.ctx, max(due, time.Second)) {
+			return
+		}
+		if due <= 0 {
+			_, _ = t.propose(t.ctx, fsm.TypeMark, nil) // tried again
 		}
 	}
 }

@@ -152,6 +152,8 @@ type Cluster struct {
 	Sees     []string // the IDs it has found for --bootstrap-expect, sorted, its own among them
 	Folder   string   // data-folder ID
 	Members  []Member // sorted by ID
+
+	Diverged *Divergence // nil unless nodes differ and no majority says which are right
 }
 
 // JoinRequest is what a node that wants to join says of itself.
@@ -188,7 +190,7 @@ type Registry struct {
 // Event is something that happened to the group, as this node saw it.
 type Event struct {
 	Seq  uint64 // counts up from 1 on this node since it started
-	Type string // node_down, node_up, leader_changed, member_added, member_removed, disk_ok, disk_low, disk_stalled
+	Type string // node_down, node_up, leader_changed, member_added, member_removed, disk_ok, disk_low, disk_stalled, diverged, agreed
 	Node string // the node it is about; of leader_changed the new leader, "" for none
 	Term uint64
 	Time time.Time

@@ -38,6 +38,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	fs.DurationVar(&c.Expiry, "expiry", time.Minute, "an idle list process leaves after this long")
 	fs.DurationVar(&c.RequestTimeout, "request-timeout", 5*time.Second, "the most a request may take")
 	fs.Var(reserve{&c.DiskReserve}, "disk-reserve", "`SIZE`: with less room on the disk a leader hands over (default the smaller of 64MiB and 2 % of the disk; 0 for none)")
+	fs.DurationVar(&c.MarkInterval, "mark-interval", time.Minute, "how often the nodes compare their data")
 	fs.BoolVar(&c.Insecure, "insecure", false, "allow addresses off loopback, in the clear and open to all who reach them")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
@@ -86,6 +87,8 @@ func (f *serveFlags) check() error {
 		return cli.UsageError("--expiry must be more than 0")
 	case c.RequestTimeout <= 0:
 		return cli.UsageError("--request-timeout must be more than 0")
+	case c.MarkInterval < time.Second:
+		return cli.UsageError("--mark-interval must be 1s or more")
 	}
 	return nil
 }

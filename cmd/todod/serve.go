@@ -41,6 +41,9 @@ acknowledges nothing; if it leads, and a majority's disks are well, it ends so t
 another can lead. With less room than --disk-reserve a leader hands over; when
 fewer than a majority has room, writes are refused (507) until there is some.
 
+The nodes compare hashes of all they hold every --mark-interval. One that differs from
+a majority fences itself: it ends with 70, and its folder is not used again.
+
 SIGTERM and SIGINT: a leader hands over, requests in flight finish, files close.
 A second signal stops at once.
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -148,9 +150,28 @@ func (v *view) print(c api.Cluster) error {
 		if c.Expect > 0 {
 			fmt.Fprintf(v.out, "sees    %d of the %d nodes that --bootstrap-expect waits for\n", len(c.Sees), c.Expect)
 		}
+		if c.Diverged != nil {
+			fmt.Fprintln(v.out, v.paint("31", divergedText(c.Diverged)))
+		}
 		fmt.Fprintln(v.out)
 	}
 	return cli.Table(v.out, memberRows(c))
+}
+
+// divergedText says what differs and what can be done about it.
+func divergedText(d *api.Divergence) string {
+	sides := map[api.Hash][]string{}
+	for id, h := range d.Hashes {
+		sides[h] = append(sides[h], id)
+	}
+	var names []string
+	for _, ids := range sides {
+		slices.Sort(ids)
+		names = append(names, strings.Join(ids, ", "))
+	}
+	slices.Sort(names)
+	return "data    DIFFERS at log entry " + strconv.FormatUint(d.Index, 10) + " between " + cli.Safe(strings.Join(names, " and ")) +
+		";\n        no majority says whose is right: look at what each holds, take out those that are wrong\n        with 'todod remove ID', and begin them anew with an empty folder and a new --id"
 }
 
 func memberRows(c api.Cluster) [][]string {
@@ -187,7 +208,7 @@ func diskOf(m api.Member) string {
 func eventsCommand() *cobra.Command {
 	var conn cli.Connection
 	cmd := &cobra.Command{
-		Use: "events", Short: "follow the group until Ctrl-C: node_down, node_up, leader_changed, member_added, member_removed, disk_ok, disk_low, disk_stalled",
+		Use: "events", Short: "follow the group until Ctrl-C: node_down, node_up, leader_changed, member_added, member_removed, disk_ok, disk_low, disk_stalled, diverged, agreed",
 		Example: "  todod events\n  todod events --output json | jq .node",
 		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}

@@ -91,6 +91,16 @@ type Cluster struct {
 	Expect   int      `json:"expect,omitempty"`
 	Sees     []string `json:"sees,omitempty"`
 	Members  []Member `json:"members"`
+
+	Diverged *Divergence `json:"diverged,omitempty"`
+}
+
+// Divergence is nodes whose data differ at an entry of the log, with no majority that says whose is
+// right.
+type Divergence struct {
+	Index  uint64          `json:"index"`  // the entry
+	Agreed uint64          `json:"agreed"` // the last one at which the node that answers was like a majority; 0 if it knows none
+	Hashes map[string]Hash `json:"hashes"` // by node
 }
 
 // Member is a node of the group.
