@@ -20,6 +20,7 @@ import (
 // benchFlags are the flags of todod bench.
 type benchFlags struct {
 	servers  []string
+	nodes    int
 	writes   bool
 	reads    bool
 	mix      int
@@ -42,8 +43,8 @@ type benchFlags struct {
 func benchCommand(env func(string) string) *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
-		Use: "bench", Short: "a load on a running group, or on three nodes of its own, with a table at the end",
-		Long: `bench loads the group at --server, or three nodes that it starts for it, and prints how
+		Use: "bench", Short: "a load on a running group, or on nodes of its own, with a table at the end",
+		Long: `bench loads the group at --server, or --nodes that it starts for it, and prints how
 many operations a second it did and how long they took. It then reads what is stored: every
 acknowledged write must be there, once; it ends with 1 if not.
 
@@ -86,7 +87,8 @@ What is read is five entries of one date, added beforehand. --book is the book's
 
 func (f *benchFlags) add(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringSliceVar(&f.servers, "server", nil, "`ADDR[,ADDR...]` of a running group's nodes, the load goes over all of them (default three nodes of its own)")
+	fs.StringSliceVar(&f.servers, "server", nil, "`ADDR[,ADDR...]` of a running group's nodes, the load goes over all of them (default nodes of its own)")
+	fs.IntVar(&f.nodes, "nodes", 3, "how many nodes it starts, where --server names none")
 	fs.BoolVar(&f.writes, "writes", false, "only writes (the default)")
 	fs.BoolVar(&f.reads, "reads", false, "only reads")
 	fs.IntVar(&f.mix, "mix", 100, "`PERCENT` of writes, the others are reads")
@@ -111,6 +113,7 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 
 // The limits of a bench, each with its reason.
 const (
+	mostNodes = 9         // more voters only make writes slower
 	mostConns = 10_000    // ports of a machine to one node run out at some 28,000
 	mostLists = 100_000   // they are read and deleted one by one in the end
 	mostRate  = 1_000_000 // more than one machine can send
@@ -130,6 +133,8 @@ func (f *benchFlags) check(cmd *cobra.Command) (*work, error) {
 		wrong bool
 		what  string
 	}{
+		{f.nodes < 1 || f.nodes > mostNodes, "--nodes must be 1 to 9"},
+		{cmd.Flags().Changed("nodes") && len(f.servers) > 0, "--nodes is for the nodes that bench starts itself: leave out --server"},
 		{f.conns < 1 || f.conns > mostConns, "--conns must be 1 to 10000"},
 		{f.duration < shortestSlot || f.duration > mostTime, "--duration must be 50ms to 24h"},
 		{f.warmup < 0 || f.warmup > mostTime, "--warmup must be 0 to 24h"},

@@ -136,7 +136,7 @@ func (b *bench) print() error {
 	r := &b.report
 	where := strings.Join(r.Nodes, " ")
 	if r.Own {
-		where = "three nodes of its own"
+		where = fmt.Sprintf("%d nodes of its own", len(r.Nodes))
 	}
 	fmt.Fprintf(b.out, "bench %s on %s\n%s\n\n", r.Work.Run, cli.Safe(where), r.what())
 	if r.Memory {

@@ -61,11 +61,11 @@ func (b *bench) run(ctx context.Context) (err error) {
 // start connects with the group, or starts one in a folder of its own, which it returns.
 func (b *bench) start(ctx context.Context) (dir string, err error) {
 	if b.addrs = b.flags.servers; len(b.addrs) == 0 {
-		b.progress("starting three nodes")
+		b.progress("starting %d nodes", b.flags.nodes)
 		if dir, err = os.MkdirTemp(b.flags.data, "todod-bench-"); err != nil {
 			return "", fmt.Errorf("make a folder for the nodes: %w", err)
 		}
-		if b.own, err = newNodes(dir, 3); err != nil {
+		if b.own, err = newNodes(dir, b.flags.nodes); err != nil {
 			return dir, err
 		}
 		for _, n := range b.own {
