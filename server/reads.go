@@ -35,6 +35,7 @@ type rounds struct {
 		sync.Mutex
 		to      point
 		running bool
+		news    chan struct{} // has room for one: to is another one
 	}
 }
 
@@ -45,7 +46,11 @@ type round struct {
 	err   error
 }
 
-func newRounds(e *engine) *rounds { return &rounds{e: e} }
+func newRounds(e *engine) *rounds {
+	r := &rounds{e: e}
+	r.chase.news = make(chan struct{}, 1)
+	return r
+}
 
 // join returns the next round, which is on its way.
 func (r *rounds) join() *round {
@@ -271,14 +276,25 @@ func (r *rounds) pursue(at point) {
 	defer r.chase.Unlock()
 	if at.term > r.chase.to.term || at.index > r.chase.to.index {
 		r.chase.to = at
+		select {
+		case r.chase.news <- struct{}{}:
+		default:
+		}
 	}
 	if !r.chase.running {
 		r.chase.running = r.e.crew.spawn(r.pursuit)
 	}
 }
 
+// How long a pursuit waits between its messages: the entry may be on its way still.
+const (
+	shortestPursuit = 250 * time.Microsecond
+	longestPursuit  = 8 * time.Millisecond
+)
+
 func (r *rounds) pursuit() {
-	for pause := time.Millisecond; ; pause = min(2*pause, 8*time.Millisecond) {
+	var last point
+	for pause := shortestPursuit; ; pause = min(2*pause, longestPursuit) {
 		r.chase.Lock()
 		at := r.chase.to
 		// Until it is committed here; applying it is not this message's concern, which renews the
@@ -290,13 +306,29 @@ func (r *rounds) pursuit() {
 		}
 		r.chase.Unlock()
 		r.e.handCommit(at)
-		if !wait(r.e.ctx, pause) {
+		if at != last { // under load there is always something newer: each gets its quick tries
+			last, pause = at, shortestPursuit
+		}
+		if !r.wait(pause) {
 			r.chase.Lock()
 			r.chase.running = false
 			r.chase.Unlock()
 			return
 		}
 	}
+}
+
+// wait waits until a pursuit should try again; false when the engine ends.
+func (r *rounds) wait(pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.chase.news:
+	case <-r.e.ctx.Done():
+		return false
+	}
+	return true
 }
 
 // handCommit hands this follower the message by which its leader would tell it the commit index:

@@ -233,3 +233,35 @@ func TestReadWhileStopping(t *testing.T) {
 		}
 	})
 }
+
+// Under load a pursuit goes on and on, for there is always something newer to pursue: it must stay as
+// quick as a new one.
+func TestPursuitStaysQuick(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, s *sim) {
+		leader, id := s.leader(), s.followers()[0]
+		e, term := s.node(id).engine(), leader.engine().raft.CurrentTerm()
+		write := func() {
+			if _, err := s.add(leader.id, "bob", WriteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write()
+		for range 20 {
+			next := leader.engine().raft.LastIndex() + 1
+			at := point{leader: leader.id, addr: leader.advertise, term: term, index: next, indexTerm: term}
+			e.reads.pursue(at)
+			time.Sleep(30 * time.Millisecond) // the entry is long in coming
+			at.index++
+			e.reads.pursue(at)
+			write()
+			write()
+			begin := time.Now()
+			for e.raft.CommitIndex() <= next {
+				time.Sleep(10 * time.Microsecond)
+			}
+			if took := time.Since(begin); took > time.Millisecond {
+				t.Errorf("it took %v until the follower knew of the commit", took)
+			}
+		}
+	})
+}
