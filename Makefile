@@ -63,6 +63,10 @@ lint: ## vet, staticcheck, a tidy go.mod and the rules of the house
 bench: ## the benchmarks that guard speed, against those recorded
 	go run ./deploy/bench $(if $(RECORD),-record)
 
+# Some ten minutes on a quiet machine; ROWS=9,17 picks some of them.
+targets: ## what starts, restarts, faults, memory and idling cost on real nodes
+	go run ./deploy/targets $(if $(ROWS),-rows $(ROWS))
+
 check: lint test race fuzz ## what CI runs: lint, test, race, fuzz
 
 build: ## bin/todod and bin/todo, static
