@@ -72,6 +72,7 @@ type store struct {
 	db     *bolt.DB
 	live   *tree
 	meta   meta
+	urgent bool     // what is being applied is to be in the file at once
 	dirty  int      // bytes in live
 	tx     *bolt.Tx // the applier's
 	inFile filed    // the rows that it sees
@@ -130,12 +131,13 @@ func (s *store) begin() error {
 func (s *store) full() bool { return s.dirty > s.limit }
 
 // commit publishes what was changed since begin. When too much waits to be flushed it does
-// that first: this is the backpressure.
+// that first: this is the backpressure. So it does when the change is urgent.
 func (s *store) commit() error {
 	s.closeTx()
 	img := s.image.Load()
 	s.publish(img.frozen, img.base)
-	over := s.full()
+	over := s.full() || s.urgent
+	s.urgent = false
 	s.mu.Unlock()
 	if over {
 		return s.flush(nil)

@@ -77,7 +77,10 @@ func (r *Replica) applyVersion(v Version) (Result, error) {
 		return Result{}, err
 	}
 	m := &r.store.meta
-	m.Group = max(m.Group, v.Group)
+	if v.Group > m.Group {
+		m.Group = v.Group
+		r.store.urgent = true // an older program that is started on this folder is to be told at once
+	}
 	res := r.refuse(0)
 	res.Value = m.Group
 	return res, nil

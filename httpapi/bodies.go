@@ -112,6 +112,8 @@ func scanJoin(s *scanner, j *api.Join) error {
 			j.Folder, err = s.text("folder")
 		case "group":
 			j.Group, err = s.text("group")
+		case "reads":
+			j.Reads, err = s.number("reads")
 		default:
 			err = s.unknown(name)
 		}

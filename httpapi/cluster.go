@@ -12,11 +12,11 @@ import (
 func getCluster(req *request, _ *nothing) (api.Cluster, error) {
 	c := req.s.node.Cluster()
 	out := api.Cluster{ID: c.ID, Leader: c.Leader, Term: c.Term, Commit: c.Commit, Applied: c.Applied, Snapshot: c.Snapshot,
-		State: string(c.State), Group: c.Group, Folder: c.Folder, Version: c.Version,
+		State: string(c.State), Group: c.Group, Folder: c.Folder, Version: c.Version, Reads: c.Reads, GroupVersion: c.GroupVersion,
 		Expect: c.Expect, Sees: c.Sees, Members: make([]api.Member, len(c.Members))}
 	for i, m := range c.Members {
 		out.Members[i] = api.Member{ID: m.ID, HTTP: m.HTTP, Raft: m.Raft, Voter: m.Voter, Alive: m.Alive,
-			LastContactMS: millis(m.Contact), Applied: m.Applied, Version: m.Version, Disk: string(m.Disk), DiskFree: m.Free}
+			LastContactMS: millis(m.Contact), Applied: m.Applied, Version: m.Version, Reads: m.Reads, Disk: string(m.Disk), DiskFree: m.Free}
 	}
 	if d := c.Diverged; d != nil {
 		out.Diverged = &api.Divergence{Index: d.Index, Agreed: d.Agreed, Hashes: map[string]api.Hash{}}
@@ -38,7 +38,7 @@ func postMember(req *request, in *api.Join) (api.Joined, error) {
 	}
 	ctx, cancel := req.bounded()
 	defer cancel()
-	group, err := req.s.node.AddMember(ctx, server.JoinRequest{ID: in.ID, HTTP: in.HTTP, Raft: in.Raft, Folder: in.Folder, Group: in.Group})
+	group, err := req.s.node.AddMember(ctx, server.JoinRequest{ID: in.ID, HTTP: in.HTTP, Raft: in.Raft, Folder: in.Folder, Group: in.Group, Reads: in.Reads})
 	return api.Joined{Group: group}, err
 }
 

@@ -18,30 +18,30 @@ import (
 
 func TestTheGroup(t *testing.T) {
 	w := newWorld(t)
-	w.do("GET", "/v1/cluster", "").want(200, `{"id":"","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","members":[]}`)
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","reads":0,"members":[],"group_version":0}`)
 	yes := true
 	w.node.set(func(g *group) {
-		g.cluster = server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n2", Term: 3, Commit: 9, Applied: 8, Snapshot: 5, Version: "1.0", Folder: "f",
+		g.cluster = server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n2", Term: 3, Commit: 9, Applied: 8, Snapshot: 5, Version: "1.0", Folder: "f", Reads: 2, GroupVersion: 1,
 			Members: []server.Member{{ID: "n1", HTTP: "127.0.0.1:1", Raft: "127.0.0.1:2", Voter: true, Contact: -1, Disk: server.DiskStalled, Free: 7},
-				{ID: "n2", HTTP: "127.0.0.1:3", Raft: "127.0.0.1:4", Alive: &yes, Contact: 1500 * time.Microsecond, Applied: 8, Version: "1.1"}}}
+				{ID: "n2", HTTP: "127.0.0.1:3", Raft: "127.0.0.1:4", Alive: &yes, Contact: 1500 * time.Microsecond, Applied: 8, Version: "1.1", Reads: 2}}}
 	})
-	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"n2","term":3,"commit":9,"applied":8,"snapshot":5,"state":"member","group":"g","folder":"f","version":"1.0","members":[`+
-		`{"id":"n1","http":"127.0.0.1:1","raft":"127.0.0.1:2","voter":true,"alive":null,"last_contact_ms":-1,"applied":0,"version":"","disk":"stalled","disk_free_bytes":7},`+
-		`{"id":"n2","http":"127.0.0.1:3","raft":"127.0.0.1:4","voter":false,"alive":true,"last_contact_ms":1,"applied":8,"version":"1.1","disk":"","disk_free_bytes":0}]}`).lacks("Todod-Index")
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"n2","term":3,"commit":9,"applied":8,"snapshot":5,"state":"member","group":"g","folder":"f","version":"1.0","reads":2,"members":[`+
+		`{"id":"n1","http":"127.0.0.1:1","raft":"127.0.0.1:2","voter":true,"alive":null,"last_contact_ms":-1,"applied":0,"version":"","reads":0,"disk":"stalled","disk_free_bytes":7},`+
+		`{"id":"n2","http":"127.0.0.1:3","raft":"127.0.0.1:4","voter":false,"alive":true,"last_contact_ms":1,"applied":8,"version":"1.1","reads":2,"disk":"","disk_free_bytes":0}],"group_version":1}`).lacks("Todod-Index")
 
 	w.node.set(func(g *group) {
 		g.cluster = server.Cluster{ID: "n1", Diverged: &server.Divergence{Index: 9, Agreed: 7, Hashes: map[string]fsm.Hash{"n1": {Index: 9, Chain: "a", Set: "b"}}}}
 	})
-	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","members":[],`+
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","reads":0,"members":[],"group_version":0,`+
 		`"diverged":{"index":9,"agreed":7,"hashes":{"n1":{"index":9,"chain":"a","set":"b"}}}}`)
 
-	const join = `{"id":"n3","http":"127.0.0.1:5","raft":"127.0.0.1:6","folder":"f3"}`
+	const join = `{"id":"n3","http":"127.0.0.1:5","raft":"127.0.0.1:6","folder":"f3","reads":2}`
 	w.do("POST", "/v1/cluster/members", join).want(200, `{"group":"group-1"}`)
 	w.do("DELETE", "/v1/cluster/members/n3", "").want(204, "")
 	w.do("POST", "/v1/cluster/join", `{"addr":"127.0.0.1:7"}`).want(204, "")
 	w.do("POST", "/v1/cluster/transfer", `{"to":"n2"}`).want(204, "")
 	w.do("POST", "/v1/cluster/transfer", `{}`).want(204, "")
-	want := []any{server.JoinRequest{ID: "n3", HTTP: "127.0.0.1:5", Raft: "127.0.0.1:6", Folder: "f3"}, "remove n3", "join 127.0.0.1:7", "transfer n2", "transfer "}
+	want := []any{server.JoinRequest{ID: "n3", HTTP: "127.0.0.1:5", Raft: "127.0.0.1:6", Folder: "f3", Reads: 2}, "remove n3", "join 127.0.0.1:7", "transfer n2", "transfer "}
 	if got := w.node.look().asked; !reflect.DeepEqual(got, want) {
 		t.Errorf("asked %v, want %v", got, want)
 	}
@@ -242,14 +242,14 @@ func TestStreamsAreLimited(t *testing.T) {
 func TestContacts(t *testing.T) {
 	w := newWorld(t)
 	yes := true
-	given := server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n1", Term: 3, Commit: 9, Applied: 8, Snapshot: 5, Version: "1.0", Folder: "f", Expect: 3, Sees: []string{"n1"},
-		Members: []server.Member{{ID: "n1", HTTP: "a:1", Raft: "b:2", Voter: true, Alive: &yes, Contact: -1, Applied: 8, Version: "1.0", Disk: server.DiskLow, Free: 7}, {ID: "n2", Contact: time.Second}}}
+	given := server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n1", Term: 3, Commit: 9, Applied: 8, Snapshot: 5, Version: "1.0", Reads: 2, GroupVersion: 1, Folder: "f", Expect: 3, Sees: []string{"n1"},
+		Members: []server.Member{{ID: "n1", HTTP: "a:1", Raft: "b:2", Voter: true, Alive: &yes, Contact: -1, Applied: 8, Version: "1.0", Reads: 2, Disk: server.DiskLow, Free: 7}, {ID: "n2", Contact: time.Second}}}
 	w.node.set(func(g *group) { g.cluster = given })
 	c, ctx := NewContacts(), context.Background()
 	if got, err := c.Cluster(ctx, w.addr); err != nil || !reflect.DeepEqual(got, given) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	req := server.JoinRequest{ID: "n3", HTTP: "127.0.0.1:5", Raft: "127.0.0.1:6", Folder: "f3", Group: "old"}
+	req := server.JoinRequest{ID: "n3", HTTP: "127.0.0.1:5", Raft: "127.0.0.1:6", Folder: "f3", Group: "old", Reads: 2}
 	if got, err := c.Join(ctx, w.addr, req); err != nil || got != "group-1" || !reflect.DeepEqual(w.node.look().asked[0], req) {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -37,11 +37,11 @@ func (c *Contacts) Cluster(ctx context.Context, addr string) (server.Cluster, er
 		return server.Cluster{}, err
 	}
 	out := server.Cluster{ID: in.ID, State: server.State(in.State), Group: in.Group, Leader: in.Leader,
-		Term: in.Term, Commit: in.Commit, Applied: in.Applied, Snapshot: in.Snapshot, Version: in.Version,
+		Term: in.Term, Commit: in.Commit, Applied: in.Applied, Snapshot: in.Snapshot, Version: in.Version, Reads: in.Reads, GroupVersion: in.GroupVersion,
 		Expect: in.Expect, Sees: in.Sees, Folder: in.Folder, Members: make([]server.Member, len(in.Members))}
 	for i, m := range in.Members {
 		out.Members[i] = server.Member{ID: m.ID, HTTP: m.HTTP, Raft: m.Raft, Voter: m.Voter, Alive: m.Alive,
-			Contact: contact(m.LastContactMS), Applied: m.Applied, Version: m.Version,
+			Contact: contact(m.LastContactMS), Applied: m.Applied, Version: m.Version, Reads: m.Reads,
 			Disk: server.DiskState(m.Disk), Free: m.DiskFree}
 	}
 	return out, nil
@@ -56,7 +56,7 @@ func contact(ms int64) time.Duration {
 
 // Join asks the node at addr to take this one into its group, and returns the group's ID.
 func (c *Contacts) Join(ctx context.Context, addr string, req server.JoinRequest) (string, error) {
-	body, err := json.Marshal(api.Join{ID: req.ID, HTTP: req.HTTP, Raft: req.Raft, Folder: req.Folder, Group: req.Group})
+	body, err := json.Marshal(api.Join{ID: req.ID, HTTP: req.HTTP, Raft: req.Raft, Folder: req.Folder, Group: req.Group, Reads: req.Reads})
 	if err != nil {
 		return "", fmt.Errorf("ask %s to be let in: %w", addr, err)
 	}

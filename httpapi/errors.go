@@ -44,6 +44,7 @@ var kindCodes = [...]api.Code{
 	server.KindInvalid:     api.CodeInvalid,
 	server.KindInternal:    api.CodeInternal,
 	server.KindStalled:     api.CodeStalled,
+	server.KindVersion:     api.CodeVersion,
 }
 
 // refusals has the code and the sentence for each way in which the lists refuse a command.

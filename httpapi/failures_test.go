@@ -98,7 +98,7 @@ func TestRefusalsOfTheLists(t *testing.T) {
 			t.Errorf("code %d: outcome and code disagree", code)
 		}
 	}
-	for kind := server.KindNoLeader; kind <= server.KindInternal; kind++ {
+	for kind := server.KindNoLeader; kind <= server.KindVersion; kind++ {
 		if kindCodes[kind] == "" {
 			t.Errorf("kind %d has no code", kind)
 		}

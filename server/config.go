@@ -52,6 +52,7 @@ type Config struct {
 	NoSync   bool                                                     // leave fsync out
 	disk     disk                                                     // instead of the one under Data
 	machine  func(raft.BatchingFSM) raft.BatchingFSM                  // what Raft is given, around the replica
+	reads    uint64                                                   // instead of fsm.Reads
 }
 
 func (c *Config) fill() {

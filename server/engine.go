@@ -99,7 +99,7 @@ func (e *engine) openFiles() (err error) {
 	if e.logs, err = openLogStore(filepath.Join(n.folder.dir, logName), n.cfg.NoSync, e.storage.writes, n.storageFailed); err != nil {
 		return exit(ExitStorage, "the log cannot be opened: %v", sentence(err))
 	}
-	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, NoSync: n.cfg.NoSync, Fatal: n.storageFailed})
+	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, NoSync: n.cfg.NoSync, Reads: n.cfg.reads, Fatal: n.storageFailed})
 	if err != nil {
 		e.logs.Close()
 		return replicaExit(err)
@@ -159,6 +159,9 @@ func (e *engine) startRaft(found bool) (err error) {
 
 // replicaExit says why a replica's file cannot be used.
 func replicaExit(err error) *Exit {
+	if newer := tooNew(err); newer != nil {
+		return newer
+	}
 	switch {
 	case errors.Is(err, fsm.ErrUnknown):
 		return exit(ExitFolderRefused, "the data folder is of a newer todod: run that version")

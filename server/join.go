@@ -91,7 +91,7 @@ func (n *Node) join(targets []string) {
 
 // ask asks each target once. A refusal ends the asking.
 func (n *Node) ask(targets []string) (group string, err error) {
-	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder}
+	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Reads: n.reads()}
 	err = failure(KindNoLeader, NotApplied, "no address of another node to ask")
 	for _, addr := range targets {
 		if addr == n.cfg.AdvertiseHTTP {

@@ -66,6 +66,8 @@ const (
 	markPause    = 250 * time.Millisecond
 	// maxTold bounds what is kept of the others' hashes at marks that this node has not come to yet.
 	maxTold = 1024
+	// upgradeEvery is how often the leader looks whether every member reads a higher version of the group.
+	upgradeEvery = time.Second
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )

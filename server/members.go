@@ -122,6 +122,9 @@ func (t *term) mayAdd(req JoinRequest) error {
 	if req.Folder == "" || len(req.Folder) > 64 {
 		return failure(KindInvalid, NotApplied, "the request names no data folder")
 	}
+	if err := t.mayRead(req); err != nil {
+		return err
+	}
 	if group := t.e.node.groupID(); req.Group != "" && req.Group != group {
 		return failure(KindConflict, NotApplied, "the data folder of node %s is of another group: begin with an empty folder", req.ID)
 	}
@@ -340,7 +343,7 @@ func (t *term) mayPromote(id raft.ServerID) {
 // announce tells the group this node's addresses when it knows others, or none.
 func (e *engine) announce() {
 	n := e.node
-	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID()}
+	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID(), Reads: n.reads()}
 	for {
 		view, err := e.replica.View()
 		if err != nil {

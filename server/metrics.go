@@ -59,6 +59,12 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	})
 	gauge("raft_log_free_bytes", "What of the file of the log is free: it is used again, and given back at a start when it is over half.",
 		func(e *engine) float64 { return float64(e.logs.room().free) })
+	gauge("group_version", "Version of the group: what is above it is refused.", func(e *engine) float64 {
+		return float64(e.replica.GroupVersion())
+	})
+	gauge("reads_version", "Highest version of a group that this node can read.", func(e *engine) float64 {
+		return float64(e.node.reads())
+	})
 	gauge("disk_free_bytes", "Room on the disk of the data folder.", func(e *engine) float64 {
 		return float64(e.storage.free.Load())
 	})

@@ -54,6 +54,7 @@ type pong struct {
 	Leader    string `json:"leader"` // as it believes
 	Leads     bool   `json:"leads"`
 	Version   string `json:"version"`
+	Reads     uint64 `json:"reads"` // the highest version of a group that it can read
 	Disk      health `json:"disk"`
 }
 
@@ -73,7 +74,7 @@ func newMonitor(e *engine) *monitor {
 
 func (e *engine) pong() pong {
 	p := pong{Now: e.node.cfg.Now().UnixMicro(), Term: e.raft.CurrentTerm(), Leader: e.leaderID(),
-		Leads: e.raft.State() == raft.Leader, Version: e.node.cfg.Version, Disk: *e.storage.health.Load()}
+		Leads: e.raft.State() == raft.Leader, Version: e.node.cfg.Version, Reads: e.node.reads(), Disk: *e.storage.health.Load()}
 	p.LastIndex, p.LastTerm = e.lastLog()
 	p.Applied, _ = e.replica.Applied()
 	return p
@@ -269,7 +270,7 @@ func (m *monitor) describe(to *Member) {
 	to.Alive = &alive
 	if to.ID == m.e.node.id {
 		to.Applied, _ = m.e.replica.Applied()
-		to.Version = m.e.node.cfg.Version
+		to.Version, to.Reads = m.e.node.cfg.Version, m.e.node.reads()
 		h := m.e.storage.health.Load()
 		to.Disk, to.Free = h.State, h.Free
 		return
@@ -283,6 +284,7 @@ func (m *monitor) describe(to *Member) {
 	}
 	alive = !p.down
 	to.Contact, to.Applied, to.Version = time.Since(p.heard), p.last.Applied, p.last.Version
+	to.Reads = p.last.Reads
 	to.Disk, to.Free = p.last.Disk.State, p.last.Disk.Free
 }
 

@@ -250,6 +250,10 @@ func (n *Node) removed(code int) {
 
 // storageFailed ends the node after the first error of the disk, or damage.
 func (n *Node) storageFailed(err error) {
+	if newer := tooNew(err); newer != nil {
+		n.end(newer)
+		return
+	}
 	switch {
 	case errors.Is(err, fsm.ErrUnknown):
 		n.end(exit(ExitUnknownEntry, "the log holds an entry of a newer todod: run that version (%v)", sentence(err)))
@@ -319,7 +323,7 @@ func (n *Node) event(typ, node string, term uint64) {
 
 // Cluster returns the group as this node sees it.
 func (n *Node) Cluster() Cluster {
-	c := Cluster{ID: n.id, State: StateEmpty, Group: n.groupID(), Version: n.cfg.Version, Folder: n.identity().Folder}
+	c := Cluster{ID: n.id, State: StateEmpty, Group: n.groupID(), Version: n.cfg.Version, Reads: n.reads(), Folder: n.identity().Folder}
 	e := n.engine()
 	if e == nil {
 		c.Expect = n.cfg.BootstrapExpect
@@ -334,7 +338,7 @@ func (n *Node) Cluster() Cluster {
 	c.State = StateMember
 	c.Leader, c.Term, c.Commit = e.leaderID(), e.raft.CurrentTerm(), e.raft.CommitIndex()
 	c.Applied, _ = e.replica.Applied()
-	c.Snapshot = e.lastSnapshot()
+	c.Snapshot, c.GroupVersion = e.lastSnapshot(), e.replica.GroupVersion()
 	c.Members = e.members()
 	c.Diverged = e.divergence.undecided.Load()
 	return c

@@ -99,6 +99,7 @@ func (t *term) run() {
 	t.done.Go(t.promote)
 	t.done.Go(t.watchClock)
 	t.done.Go(t.mark)
+	t.done.Go(t.upgrade)
 }
 
 // usableTerm waits until this node, which was elected, can be used as leader; nil if it does not lead.
@@ -129,9 +130,13 @@ func (t *term) propose(ctx context.Context, typ fsm.Type, payload []byte) (fsm.R
 		res fsm.Result
 		err error
 	}
+	cmd := fsm.Command{Type: typ, Version: 1, Payload: payload}
+	if err := t.e.readable(&cmd); err != nil {
+		return fsm.Result{}, err
+	}
 	ch := make(chan outcome, 1)
 	t.proposer.submit(&pending{
-		cmd:  fsm.Command{Type: typ, Version: 1, Payload: payload},
+		cmd:  cmd,
 		done: func(res fsm.Result, err error) { ch <- outcome{res, err} },
 	})
 	select {
@@ -145,7 +150,11 @@ func (t *term) propose(ctx context.Context, typ fsm.Type, payload []byte) (fsm.R
 // accept takes a command of a client, of this node's or another's, to its list process, or
 // straight to the proposer if it is about several lists.
 func (t *term) accept(c *pending) {
-	if err := t.e.storage.refuse(c.cmd.Type); err != nil {
+	err := t.e.readable(&c.cmd)
+	if err == nil {
+		err = t.e.storage.refuse(c.cmd.Type)
+	}
+	if err != nil {
 		c.fail(err)
 		return
 	}

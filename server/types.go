@@ -38,6 +38,7 @@ const (
 	KindInvalid                     // a request that is wrong in itself
 	KindInternal                    // a defect
 	KindStalled                     // the disk does not answer
+	KindVersion                     // the change needs a newer version of the group
 )
 
 // Outcome says what is known of a write that failed. It is always true.
@@ -121,6 +122,7 @@ type Member struct {
 	Contact time.Duration // since the leader heard from it; -1 if not known
 	Applied uint64        // the last log index it said it had applied
 	Version string        // of its todod
+	Reads   uint64        // the highest version of a group that it said it can read, 0 if not known
 	Disk    DiskState     // as it said last, "" if not known
 	Free    int64         // bytes on its disk, as it said last
 }
@@ -146,12 +148,14 @@ type Cluster struct {
 	Commit  uint64
 	Applied uint64
 
-	Snapshot uint64 // up to which log entry this node's last snapshot goes
-	Version  string
-	Expect   int      // --bootstrap-expect, while StateEmpty
-	Sees     []string // the IDs it has found for --bootstrap-expect, sorted, its own among them
-	Folder   string   // data-folder ID
-	Members  []Member // sorted by ID
+	Snapshot     uint64 // up to which log entry this node's last snapshot goes
+	Version      string
+	Reads        uint64   // the highest version of a group that this node can read
+	GroupVersion uint64   // 0 if there is no group yet
+	Expect       int      // --bootstrap-expect, while StateEmpty
+	Sees         []string // the IDs it has found for --bootstrap-expect, sorted, its own among them
+	Folder       string   // data-folder ID
+	Members      []Member // sorted by ID
 
 	Diverged *Divergence // nil unless nodes differ and no majority says which are right
 }
@@ -161,6 +165,7 @@ type JoinRequest struct {
 	ID, HTTP, Raft string // node ID and advertised addresses
 	Folder         string // data-folder ID
 	Group          string // the group its folder holds, "" for none
+	Reads          uint64 // the highest version of a group that it can read; 0: 1
 }
 
 // Contacts is how a node that belongs to no group yet speaks with the nodes that

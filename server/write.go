@@ -37,8 +37,8 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 	}
 	ctx, cancel := n.deadline(ctx)
 	defer cancel()
-	w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.Command{
-		Type: fsm.TypeTodo, Version: 1, Principal: opt.Principal, Key: opt.Key, Payload: fsm.EncodeTodo(&cmd)}}
+	w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.TodoCommand(&cmd)}
+	w.cmd.Principal, w.cmd.Key = opt.Principal, opt.Key
 	res, err := w.run(ctx)
 	if err != nil {
 		return fsm.Result{}, AsError(err).toldBy(w.e.leaderID())

@@ -145,8 +145,8 @@ func (v *view) print(c api.Cluster) error {
 		if c.Group != "" {
 			group = "group " + c.Group
 		}
-		fmt.Fprintf(v.out, "node    %s\nleader  %s\nterm    %d\ncommit  %d, snapshot up to %d\n",
-			cli.Safe(c.ID+", "+c.State+", "+group), leader, c.Term, c.Commit, c.Snapshot)
+		fmt.Fprintf(v.out, "node    %s\nleader  %s\nterm    %d\ncommit  %d, snapshot up to %d\nversion %s\n",
+			cli.Safe(c.ID+", "+c.State+", "+group), leader, c.Term, c.Commit, c.Snapshot, cli.Safe(versionOf(c)))
 		if c.Expect > 0 {
 			fmt.Fprintf(v.out, "sees    %d of the %d nodes that --bootstrap-expect waits for\n", len(c.Sees), c.Expect)
 		}
@@ -175,7 +175,7 @@ func divergedText(d *api.Divergence) string {
 }
 
 func memberRows(c api.Cluster) [][]string {
-	rows := [][]string{{"ID", "ROLE", "ALIVE", "LAG", "CONTACT", "DISK", "HTTP", "RAFT", "VERSION"}}
+	rows := [][]string{{"ID", "ROLE", "ALIVE", "LAG", "CONTACT", "DISK", "HTTP", "RAFT", "VERSION", "READS"}}
 	for _, m := range c.Members {
 		role, alive, lag, contact := "non-voter", "?", "?", "?"
 		if m.Voter {
@@ -192,9 +192,33 @@ func memberRows(c api.Cluster) [][]string {
 		if m.LastContactMS >= 0 && m.Alive != nil {
 			contact = (time.Duration(m.LastContactMS) * time.Millisecond).String()
 		}
-		rows = append(rows, []string{m.ID, role, alive, lag, contact, diskOf(m), m.HTTP, m.Raft, m.Version})
+		rows = append(rows, []string{m.ID, role, alive, lag, contact, diskOf(m), m.HTTP, m.Raft, m.Version, readsOf(m)})
 	}
 	return rows
+}
+
+// versionOf is the version of the group, and who keeps it from going up where some members read more.
+func versionOf(c api.Cluster) string {
+	text := strconv.FormatUint(c.GroupVersion, 10)
+	var old []string
+	most := c.Reads
+	for _, m := range c.Members {
+		if most = max(most, m.Reads); m.Reads <= c.GroupVersion {
+			old = append(old, m.ID)
+		}
+	}
+	if most > c.GroupVersion && len(old) > 0 {
+		text += ", goes up once every member reads more: waits for " + strings.Join(old, ", ")
+	}
+	return text
+}
+
+// readsOf is the highest version of a group that a member can read.
+func readsOf(m api.Member) string {
+	if m.Reads == 0 {
+		return "?"
+	}
+	return strconv.FormatUint(m.Reads, 10)
 }
 
 // diskOf says how a member's disk is and what room it has.

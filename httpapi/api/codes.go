@@ -29,6 +29,7 @@ const (
 	CodeTimeout      Code = "timeout"      // the outcome is not known
 	CodeStorage      Code = "storage"      // the disks are full: fewer than a majority of the voters has room
 	CodeStalled      Code = "stalled"      // the disk of the node or the leader does not answer
+	CodeVersion      Code = "version"      // a change that not every member of the group can read yet
 	CodeInternal     Code = "internal"     // a defect
 )
 
@@ -56,5 +57,6 @@ var Statuses = map[Code]int{
 	CodeStalled:      http.StatusServiceUnavailable,
 	CodeTimeout:      http.StatusGatewayTimeout,
 	CodeStorage:      http.StatusInsufficientStorage,
+	CodeVersion:      http.StatusConflict,
 	CodeInternal:     http.StatusInternalServerError,
 }

@@ -88,11 +88,13 @@ type Cluster struct {
 	Group    string   `json:"group"`
 	Folder   string   `json:"folder"`
 	Version  string   `json:"version"`
+	Reads    uint64   `json:"reads"` // the highest version of a group that this node can read
 	Expect   int      `json:"expect,omitempty"`
 	Sees     []string `json:"sees,omitempty"`
 	Members  []Member `json:"members"`
 
-	Diverged *Divergence `json:"diverged,omitempty"`
+	GroupVersion uint64      `json:"group_version"` // 0 while there is no group
+	Diverged     *Divergence `json:"diverged,omitempty"`
 }
 
 // Divergence is nodes whose data differ at an entry of the log, with no majority that says whose is
@@ -113,6 +115,7 @@ type Member struct {
 	LastContactMS int64  `json:"last_contact_ms"`
 	Applied       uint64 `json:"applied"`
 	Version       string `json:"version"`
+	Reads         uint64 `json:"reads"`           // the highest version of a group that it can read; 0 if not known
 	Disk          string `json:"disk"`            // ok, low, stalled; "" if not known
 	DiskFree      int64  `json:"disk_free_bytes"` // as the member said last
 }
@@ -124,6 +127,7 @@ type Join struct {
 	Raft   string `json:"raft"`
 	Folder string `json:"folder"`
 	Group  string `json:"group,omitempty"`
+	Reads  uint64 `json:"reads,omitempty"` // the highest version of a group that it can read; 1 if left out
 }
 
 // Joined answers it with the group's ID.

@@ -68,7 +68,7 @@ func TestCode(t *testing.T) {
 	}
 	for code, want := range map[api.Code]int{
 		api.CodeInvalid: Usage, api.CodeTooLarge: Usage, api.CodeForbidden: NotAllowed, api.CodeNotFound: NotFound,
-		api.CodeConflict: Conflict, api.CodeGone: Conflict, api.CodePrecondition: Conflict, api.CodeKeyReused: Conflict,
+		api.CodeConflict: Conflict, api.CodeGone: Conflict, api.CodePrecondition: Conflict, api.CodeKeyReused: Conflict, api.CodeVersion: Conflict,
 		api.CodeKeysFull: Retry, api.CodeMailboxFull: Retry, api.CodeNoLeader: Retry, api.CodeOverloaded: Retry, api.CodeBehind: Retry,
 		api.CodeJoining: Retry, api.CodeTimeout: Retry, api.CodeUnreachable: Retry, api.CodeStorage: Failed, api.CodeInternal: Failed,
 	} {
