@@ -294,3 +294,50 @@ func TestBadEntriesHalt(t *testing.T) {
 		})
 	}
 }
+
+// A replica names the group whose state it is. It is never taken for another's, whether it is found in the folder or sent.
+func TestForeignReplica(t *testing.T) {
+	open := func(dir, group string) error {
+		r, err := Open(Config{Dir: dir, Group: group})
+		if err == nil {
+			err = r.Close()
+		}
+		return err
+	}
+	n := newNode(t)
+	n.do(addCommand("bob", "one"))
+	if err := n.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		group string
+		want  error
+	}{{"A", nil}, {"A", nil}, {"", nil}, {"B", ErrForeign}} {
+		if err := open(n.dir, c.group); !errors.Is(err, c.want) {
+			t.Errorf("opened for group %q: %v, want %v", c.group, err, c.want)
+		}
+	}
+	sent, err := os.ReadFile(filepath.Join(n.dir, FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for group, want := range map[string]error{"A": nil, "B": ErrForeign} {
+		r, err := Open(Config{Dir: t.TempDir(), Group: group})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := r.Snapshots().Create(raft.SnapshotVersionMax, 100, 1, raft.Configuration{}, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write(sent); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); !errors.Is(err, want) {
+			t.Errorf("received by group %s: %v, want %v", group, err, want)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -67,6 +67,44 @@ func rename(from, to string) error {
 	return nil
 }
 
+// The group whose state a file holds stands beside the rows and not among them: it goes wherever the file goes, and
+// is no part of the state.
+var (
+	groupBucket = []byte("group")
+	groupKey    = []byte("id")
+)
+
+// claim writes into a file that names no group whose it is, and refuses another group's with ErrForeign.
+func claim(db *bolt.DB, group string) (err error) {
+	if group == "" {
+		return nil
+	}
+	defer guard(&err, debug.SetPanicOnFault(true))
+	var has string
+	err = db.View(func(tx *bolt.Tx) error {
+		if b := tx.Bucket(groupBucket); b != nil {
+			has = string(b.Get(groupKey))
+		}
+		return nil
+	})
+	switch {
+	case err != nil, has == group:
+		return err
+	case has != "":
+		return fmt.Errorf("the replica is of group %s, this node of %s: %w", has, group, ErrForeign)
+	}
+	return db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(groupBucket)
+		if err != nil {
+			return err
+		}
+		return b.Put(groupKey, []byte(group))
+	})
+}
+
+// ErrForeign is a replica of another group.
+var ErrForeign = errors.New("the replica is another group's")
+
 // readMeta returns the meta row, which every file of ours has.
 func readMeta(tx *bolt.Tx) (meta, error) {
 	b := tx.Bucket(rowsBucket)

@@ -22,6 +22,7 @@ import (
 // Config is what a replica needs.
 type Config struct {
 	Dir    string // the folder of its file, which is called replica.db
+	Group  string // the ID of the group whose state it is; "" to take any
 	NoSync bool   // leave fsync out: for tests in memory only
 	// Fatal is called once, when it is impossible to go on: with ErrDamaged or ErrUnknown for
 	// a log entry, with ErrStorage for the file. From then on the replica applies, writes
@@ -58,16 +59,16 @@ type Replica struct {
 
 var _ raft.BatchingFSM = (*Replica)(nil)
 
-// Open opens or creates the replica in cfg.Dir, and removes what a crash left half done. It
+// Open opens or creates the replica in cfg.Dir (a file without a byte is none), and removes what a crash left half done. It
 // reads all rows once, about 50 ms for 100,000 entries: nothing else would find decay before
 // it is built on. It fails with ErrUnknown for a file of a newer version, with ErrCorrupt for
-// a damaged one, with ErrStorage for one that cannot be read.
+// a damaged one, with ErrForeign for another group's, with ErrStorage for one that cannot be read.
 func Open(cfg Config) (*Replica, error) {
 	if err := removeTemp(cfg.Dir); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(cfg.Dir, FileName)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
 		if err := createFile(path, cfg.NoSync); err != nil {
 			return nil, err
 		}
@@ -85,6 +86,9 @@ func Open(cfg Config) (*Replica, error) {
 		onFail: r.fatal, opened: r.loaded, freeze: r.freezeResults}
 	if err := r.store.open(); err != nil {
 		return nil, err
+	}
+	if err := claim(r.store.db, cfg.Group); err != nil {
+		return nil, errors.Join(err, r.store.close())
 	}
 	r.done.Go(r.flushLoop)
 	return r, nil

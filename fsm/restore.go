@@ -134,6 +134,9 @@ func prepareReceived(path string, snap *raft.SnapshotMeta, r *Replica) (err erro
 	if m.Index > snap.Index {
 		return fmt.Errorf("it holds log entry %d and was sent as of %d: %w", m.Index, snap.Index, ErrCorrupt)
 	}
+	if err := claim(db, r.cfg.Group); err != nil {
+		return err
+	}
 	m.Flush++
 	m.Index, m.Term = snap.Index, snap.Term
 	m.ConfIndex, m.Conf = snap.ConfigurationIndex, raft.EncodeConfiguration(snap.Configuration)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"todod/fsm"
 )
@@ -53,6 +54,9 @@ const (
 
 // openEngine opens the files of a group and starts Raft on them. A group of one is founded first
 // when found is set and the files hold nothing.
+//
+// A node that was let into a group is a member from when its files are there, and before its Raft runs: it never voted in
+// what it might yet wipe, and a member without a log has lost it.
 func openEngine(n *Node, found bool) (e *engine, err error) {
 	e = &engine{node: n, opening: make(chan struct{}, 1), backups: make(chan struct{}, maxBackups), led: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -65,7 +69,17 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 		return nil, err
 	}
 	e.trans = newTransport(n, &e.logs.term)
-	if err := e.startRaft(found); err != nil {
+	if n.folder.phase() == phaseJoining {
+		err = n.folder.change(func(s *folderState) {
+			if s.Phase == phaseJoining { // it may have been told by now that it was removed
+				s.Phase, s.Group, s.Targets, s.Former = phaseMember, n.groupID(), nil, ""
+			}
+		})
+	}
+	if err == nil {
+		err = e.startRaft(found)
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.trans.Close(), e.replica.Close(), e.logs.Close(), e.storage.close())
 	}
 	go func() {
@@ -96,15 +110,56 @@ func (e *engine) openFiles() (err error) {
 			_ = e.storage.close() // what failed first is told
 		}
 	}()
+	member := n.folder.phase() == phaseMember
 	if e.logs, err = openLogStore(filepath.Join(n.folder.dir, logName), n.cfg.NoSync, e.storage.writes, n.storageFailed); err != nil {
-		return exit(ExitStorage, "the log cannot be opened: %v", sentence(err))
+		return logExit(err)
 	}
-	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, NoSync: n.cfg.NoSync, Reads: n.cfg.reads, Fatal: n.storageFailed})
-	if err != nil {
-		e.logs.Close()
+	defer func() {
+		if err != nil {
+			_ = e.logs.Close()
+		}
+	}()
+	if err := e.logs.claim(n.folder.state.Folder, n.groupID(), !member); err != nil {
+		return err
+	}
+	if err := e.openReplica(member && !n.folder.has(replicaName)); err != nil {
 		return replicaExit(err)
 	}
 	return n.folder.sync()
+}
+
+// openReplica opens the replica. One that was lost is made anew if the log still tells all of it.
+func (e *engine) openReplica(lost bool) (err error) {
+	n := e.node
+	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, Group: n.groupID(), NoSync: n.cfg.NoSync, Reads: n.cfg.reads, Fatal: n.storageFailed})
+	if err != nil {
+		return err
+	}
+	at, _, err1 := e.replica.Durable()
+	first, err2 := e.logs.FirstIndex()
+	switch {
+	case err1 != nil || err2 != nil:
+		err = errors.Join(err1, err2)
+	case first > at+1, lost && first == 0:
+		err = fmt.Errorf("the replica ends at log entry %d, and the log begins at %d: %w", at, first, fsm.ErrCorrupt)
+	case lost:
+		n.log.Warn("the replica is missing: it is made anew from the log")
+	}
+	if err != nil {
+		return errors.Join(err, e.replica.Abandon())
+	}
+	return nil
+}
+
+// logExit says why a log cannot be used.
+func logExit(err error) *Exit {
+	switch {
+	case errors.Is(err, fsm.ErrDamaged):
+		return exit(ExitUnknownEntry, "the log is damaged: %s", beginAnew)
+	case errors.Is(err, berrors.ErrTimeout):
+		return exit(ExitFailed, "another process has the log open: stop it, or give another --id or --data")
+	}
+	return exit(ExitStorage, "the log cannot be opened: %v", sentence(err))
 }
 
 func (e *engine) startRaft(found bool) (err error) {
@@ -141,8 +196,8 @@ func (e *engine) startRaft(found bool) (err error) {
 	defer func() { // Raft panics on an entry of the log that it cannot read
 		if p := recover(); p != nil {
 			err = exit(ExitStorage, "the log cannot be read: %v", p)
-			if bad, ok := p.(error); ok && errors.Is(bad, fsm.ErrDamaged) {
-				err = exit(ExitUnknownEntry, "an entry of the log is damaged: remove this node and begin it anew, with an empty folder and a new --id")
+			if bad, ok := p.(error); ok && (errors.Is(bad, fsm.ErrDamaged) || errors.Is(bad, raft.ErrLogNotFound)) {
+				err = exit(ExitUnknownEntry, "an entry of the log is damaged or missing: %s", beginAnew)
 			}
 		}
 	}()
@@ -165,6 +220,8 @@ func replicaExit(err error) *Exit {
 	switch {
 	case errors.Is(err, fsm.ErrUnknown):
 		return exit(ExitFolderRefused, "the data folder is of a newer todod: run that version")
+	case errors.Is(err, fsm.ErrForeign):
+		return exit(ExitFolderRefused, "the replica (replica.db) is that of another group: put the right one back, or %s", beginAnew)
 	case errors.Is(err, fsm.ErrCorrupt):
 		return exit(ExitStorage, "the replica is damaged: remove this node and begin it anew, with an empty folder and a new --id")
 	}

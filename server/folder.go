@@ -154,28 +154,57 @@ func (f *folder) load(id string) error {
 		f.state = folderState{Version: folderVersion, ID: id, Folder: rand.Text(), Phase: phaseEmpty}
 		return f.save()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrPermission):
 		return exit(ExitFailed, "the data folder cannot be read: %v", sentence(err))
+	case err != nil:
+		return exit(ExitStorage, "the data folder cannot be read: %v", sentence(err))
 	}
 	if err := json.Unmarshal(b, &f.state); err != nil || f.state.Folder == "" {
-		return exit(ExitFolderRefused, "the data folder's node.json is damaged: restore it, or begin with an empty folder and a new --id")
+		return errIdentityDamaged
 	}
-	switch {
-	case f.state.Version > folderVersion:
-		return exit(ExitFolderRefused, "the data folder is of a newer todod (format %d, this one reads up to %d): run that version", f.state.Version, folderVersion)
-	case f.state.ID != id:
-		return exit(ExitFolderRefused, "the data folder belongs to node %s, not to %s: give --id %s", f.state.ID, id, f.state.ID)
-	case f.state.Phase == phaseRemoved:
+	return f.fits(id)
+}
+
+var errIdentityDamaged = exit(ExitFolderRefused, "the data folder's node.json is damaged: restore it, or begin with an empty folder and a new --id")
+
+// fits checks what node.json says against the name that was given and the files beside it. A member that lost its log
+// has forgotten its votes and what it acknowledged: with a new one it would help to undo both.
+func (f *folder) fits(id string) error {
+	switch s := &f.state; {
+	case s.Version > folderVersion:
+		return exit(ExitFolderRefused, "the data folder is of a newer todod (format %d, this one reads up to %d): run that version", s.Version, folderVersion)
+	case !s.sound():
+		return errIdentityDamaged
+	case s.ID != id:
+		return exit(ExitFolderRefused, "the data folder belongs to node %s, not to %s: give --id %s", s.ID, id, s.ID)
+	case s.Phase == phaseRemoved:
 		return exit(ExitFolderRefused, "node %s was removed from its group and its data folder may not come back: begin with an empty folder and a new --id", id)
 	case f.has(divergenceName):
 		return fenced(id)
+	case s.Phase == phaseEmpty && (f.has(logName) || f.has(replicaName)):
+		return exit(ExitFolderRefused, "the data folder's node.json is older than the files beside it: restore the newest one, or begin with an empty folder and a new --id")
+	case s.Phase == phaseMember && !f.has(logName):
+		return exit(ExitFolderRefused, "the data folder has lost its log (raft.db) and with it its votes: remove this node and begin it anew, with an empty folder and a new --id")
 	}
 	return nil
 }
 
+// sound reports whether a state is one that was ever written.
+func (s *folderState) sound() bool {
+	switch s.Phase {
+	case phaseFounding, phaseMember:
+		return s.Group != ""
+	case phaseEmpty, phaseJoining, phaseRemoved:
+		return true
+	}
+	return false
+}
+
+// has reports whether a file is there and holds anything.
 func (f *folder) has(name string) bool {
-	_, err := os.Stat(filepath.Join(f.dir, name))
-	return err == nil
+	info, err := os.Stat(filepath.Join(f.dir, name))
+	return err == nil && info.Size() > 0
 }
 
 // change sets the state durably: it holds after a crash once this returns.

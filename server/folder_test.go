@@ -21,13 +21,21 @@ func TestFolderRefusals(t *testing.T) {
 		code int
 		says string
 	}{
-		{"as it should be", state(""), "", 0, ""},
+		{"as it should be", state(""), logName, 0, ""},
 		{"new", "", "", 0, ""},
 		{"identity lost, log there", "", logName, ExitFolderRefused, "lost its identity"},
 		{"identity lost, replica there", "", replicaName, ExitFolderRefused, "lost its identity"},
 		{"damaged", `{"version":`, "", ExitFolderRefused, "damaged"},
 		{"empty", `{}`, "", ExitFolderRefused, "damaged"},
 		{"newer", state(`,"version":2`), "", ExitFolderRefused, "newer todod"},
+		{"newer, in a phase of its own", state(`,"version":2,"phase":"dreaming"`), "", ExitFolderRefused, "newer todod"},
+		{"in no phase", state(`,"phase":""`), logName, ExitFolderRefused, "damaged"},
+		{"in an unknown phase", state(`,"phase":"dreaming"`), logName, ExitFolderRefused, "damaged"},
+		{"a member of no group", state(`,"group":""`), logName, ExitFolderRefused, "damaged"},
+		{"empty, log there", state(`,"phase":"empty"`), logName, ExitFolderRefused, "older than"},
+		{"empty, replica there", state(`,"phase":"empty"`), replicaName, ExitFolderRefused, "older than"},
+		{"log lost", state(""), "", ExitFolderRefused, "lost its log"},
+		{"joining", state(`,"phase":"joining","group":""`), "", 0, ""},
 		{"of another node", state(`,"id":"n2"`), "", ExitFolderRefused, "belongs to node n2"},
 		{"removed", state(`,"phase":"removed"`), "", ExitFolderRefused, "was removed"},
 	}

@@ -110,12 +110,8 @@ func (n *Node) ask(targets []string) (group string, err error) {
 
 // joined makes this node a member of the group that took it in.
 func (n *Node) joined(group string) {
-	err := n.folder.change(func(s *folderState) { s.Phase, s.Group, s.Targets, s.Former = phaseMember, group, nil, "" })
-	if err == nil {
-		n.setGroup(group)
-		err = n.run(false)
-	}
-	if err != nil {
+	n.setGroup(group)
+	if err := n.run(false); err != nil {
 		n.end(asExit(err))
 		return
 	}

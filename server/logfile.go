@@ -16,7 +16,7 @@ const minShrink = 4 << 20
 // logOptions are those that the log's file is opened with everywhere. The list of free pages is not
 // written at each commit: after a long log was cut it would be longer than what is committed.
 func logOptions(noSync bool) *bolt.Options {
-	return &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType, NoSync: noSync}
+	return &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType, NoSync: noSync, Timeout: lockTimeout}
 }
 
 // logRoom is what the log's file takes, and what of it is free: bolt uses that again and never gives
@@ -33,7 +33,7 @@ func shrinkLog(path string) (room logRoom, err error) {
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return room, err
 	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
 		return room, nil
 	}
 	opt := logOptions(false)

@@ -36,6 +36,9 @@ type logStore struct {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func openLogStore(path string, noSync bool, writes *underway, fatal func(error)) (*logStore, error) {
+	if err := checkLog(path); err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
 	room, err := shrinkLog(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
