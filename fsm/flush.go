@@ -52,10 +52,15 @@ func (s *store) beginFlush(amend func(*meta) error) (frozen *tree, m meta, db *b
 	return frozen, s.meta, s.db, nil
 }
 
+// fill is how full a page is left when it is split: rows come at the end of a list or of all, and seldom
+// between others, so that half of it would stay empty for good.
+const fill = 0.9
+
 func writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
 	defer guard(&err, debug.SetPanicOnFault(true))
 	return db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(rowsBucket)
+		b.FillPercent = fill
 		var err error
 		var buf []byte // bolt copies keys
 		frozen.Scan(func(key string, row []byte) bool {

@@ -293,6 +293,13 @@ func (e *engine) compact() {
 		if last-first < trailingLogs+snapshotEntries && e.logs.bytes.Load() < snapshotBytes {
 			continue
 		}
+		conf := e.raft.ReloadableConfig()
+		if conf.TrailingLogs = e.trailing(first, last); conf.TrailingLogs == 0 {
+			continue // reported by the log itself
+		}
+		if err := e.raft.ReloadConfig(conf); err != nil {
+			e.node.log.Error("the end of the log was not bounded", "err", err)
+		}
 		size := e.logs.bytes.Load()
 		if err := e.raft.Snapshot().Error(); err != nil {
 			e.node.log.Debug("no snapshot now: tried again", "err", err)
@@ -300,6 +307,21 @@ func (e *engine) compact() {
 		}
 		e.logs.bytes.Add(-size)
 	}
+}
+
+// trailing is how many entries stay in the log after a snapshot: up to trailingLogs, and to trailingBytes
+// but for the newest few. 0 if the log cannot be read.
+func (e *engine) trailing(first, last uint64) (n uint64) {
+	size := 0
+	for i := last; i >= first && n < trailingLogs && (size < trailingBytes || n < fewestTrailing); i-- {
+		var entry raft.Log
+		if err := e.logs.GetLog(i, &entry); err != nil {
+			return 0
+		}
+		size += len(entry.Data)
+		n++
+	}
+	return n
 }
 
 // campaign starts an election at once, without waiting for a timeout.

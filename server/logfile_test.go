@@ -2,13 +2,17 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"todod/fsm/todo"
 )
 
 func openTestLog(t *testing.T, path string) *logStore {
@@ -115,5 +119,30 @@ func TestRestartsDoNotKeepTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.check()
+	})
+}
+
+// Long entries are cut by their bytes: 1,024 of them would be a gigabyte.
+func TestLogOfLongEntriesIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t)
+		s.group(1)
+		var long todo.Command
+		for range 1000 {
+			long.Ops = append(long.Ops, todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: strings.Repeat("x", 900)}})
+		}
+		n := s.leader()
+		for range 2*snapshotBytes/900_000 + 1 {
+			if _, err := n.Write(context.Background(), long, WriteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * compactEvery)
+		}
+		logs := n.engine().logs
+		first, _ := logs.FirstIndex()
+		last, _ := logs.LastIndex()
+		if kept := last - first; first == 1 || kept > (trailingBytes+snapshotBytes)/900_000+2 {
+			t.Errorf("the log goes from %d to %d", first, last)
+		}
 	})
 }
