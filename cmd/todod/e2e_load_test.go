@@ -23,6 +23,8 @@ type load struct {
 	mu    sync.Mutex
 	acked map[string]bool // titles that were acknowledged
 	no    map[string]bool // titles that were said to be not applied
+	last  time.Time       // when something was acknowledged last
+	pause time.Duration   // the longest time without an acknowledged write, over all nodes
 }
 
 const loadLists = 8
@@ -67,12 +69,12 @@ func (l *load) send(n *node, w int, title, key string) string {
 	a, err := n.request(ctx, "POST", entriesPath(loadList(w)), newEntry(title), header...)
 	switch {
 	case err != nil:
-		l.pause() // it is down, or was killed: the others need not be flooded meanwhile
+		l.rest() // it is down, or was killed: the others need not be flooded meanwhile
 		return ""
 	case a.status == 201:
 		return "yes"
 	case a.status == 503 || a.status == 504 || a.status == 429:
-		l.pause()
+		l.rest()
 		switch outcome := a.problem().Outcome; outcome {
 		case "not_applied":
 			return "no"
@@ -89,7 +91,7 @@ func (l *load) send(n *node, w int, title, key string) string {
 	return ""
 }
 
-func (l *load) pause() {
+func (l *load) rest() {
 	select {
 	case <-l.ctx.Done():
 	case <-time.After(2 * time.Millisecond):
@@ -120,6 +122,11 @@ func (l *load) insist(w, i int, title string) {
 func (l *load) ack(title string) {
 	l.mu.Lock()
 	l.acked[title] = true
+	now := time.Now()
+	if !l.last.IsZero() {
+		l.pause = max(l.pause, now.Sub(l.last))
+	}
+	l.last = now
 	l.mu.Unlock()
 	l.acks.Add(1)
 }

@@ -25,13 +25,15 @@ const patience = 40 * time.Second
 
 // binary builds todod once. It lies beside the test's own binary, which go test takes away
 // with its folder when the tests are over.
-var binary = sync.OnceValues(func() (string, error) {
+var binary = sync.OnceValues(func() (string, error) { return build("todod.e2e") })
+
+func build(name string, flags ...string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
-	out := filepath.Join(filepath.Dir(self), "todod.e2e")
-	args := []string{"build", "-o", out}
+	out := filepath.Join(filepath.Dir(self), name)
+	args := append([]string{"build", "-o", out}, flags...)
 	if raceFlag != "" {
 		args = append(args, raceFlag)
 	}
@@ -39,7 +41,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("go build: %w\n%s", err, b)
 	}
 	return out, nil
-})
+}
 
 func todod(t *testing.T) string {
 	t.Helper()
@@ -97,6 +99,7 @@ type node struct {
 	data       string // --data; the files lie in data/id
 	http, raft string
 	args       []string // further flags
+	program    string   // what it runs, "" for todod as it is
 
 	logFile string
 	proc    *process     // the one that runs, or ran last
@@ -150,7 +153,11 @@ func (n *node) start() {
 		n.t.Fatal(err)
 	}
 	defer log.Close() // the process has its own
-	cmd := exec.Command(todod(n.t), n.flags()...)
+	program := n.program
+	if program == "" {
+		program = todod(n.t)
+	}
+	cmd := exec.Command(program, n.flags()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	n.proc, err = startProcess(cmd)
 	if err != nil {
