@@ -45,6 +45,9 @@ type Config struct {
 	Logger  *slog.Logger          // none by default
 	Metrics prometheus.Registerer // none by default
 
+	// For tests that cut the log often: instead of snapshotEntries and trailingLogs; 0 for those.
+	SnapshotEntries, TrailingLogs uint64
+
 	// The rest is for tests in virtual time, which have no sockets and need no fsync.
 	Listener net.Listener                                             // instead of listening on Raft
 	Dial     func(ctx context.Context, addr string) (net.Conn, error) // instead of dialling TCP
@@ -64,6 +67,12 @@ func (c *Config) fill() {
 	}
 	if c.MarkInterval == 0 {
 		c.MarkInterval = time.Minute
+	}
+	if c.SnapshotEntries == 0 {
+		c.SnapshotEntries = snapshotEntries
+	}
+	if c.TrailingLogs == 0 {
+		c.TrailingLogs = trailingLogs
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -169,7 +169,7 @@ func (e *engine) startRaft(found bool) (err error) {
 	conf.HeartbeatTimeout, conf.ElectionTimeout, conf.LeaderLeaseTimeout = electionTimeout, electionTimeout, electionTimeout
 	conf.CommitTimeout = commitTimeout
 	conf.MaxAppendEntries = maxAppendEntries
-	conf.TrailingLogs = trailingLogs
+	conf.TrailingLogs = n.cfg.TrailingLogs
 	// Snapshots are called for by compact, which knows the bytes too.
 	conf.SnapshotThreshold, conf.SnapshotInterval = 1<<40, 24*time.Hour
 	conf.NoSnapshotRestoreOnStart = true // the replica on disk is the snapshot
@@ -290,7 +290,7 @@ func (e *engine) compact() {
 		if err1 != nil || err2 != nil {
 			continue // reported by the log itself
 		}
-		if last-first < trailingLogs+snapshotEntries && e.logs.bytes.Load() < snapshotBytes {
+		if last-first < e.node.cfg.TrailingLogs+e.node.cfg.SnapshotEntries && e.logs.bytes.Load() < snapshotBytes {
 			continue
 		}
 		conf := e.raft.ReloadableConfig()

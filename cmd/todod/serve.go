@@ -100,6 +100,9 @@ func serve(f *serveFlags, log *slog.Logger) error {
 	}
 	cfg.Contacts, cfg.Version, cfg.Logger, cfg.Metrics = contacts(), cli.Version(), log, reg
 	cfg.Fatal = die
+	if err := handles(&cfg); err != nil {
+		return err
+	}
 	node, err := server.Open(cfg)
 	if err != nil {
 		return ended(err)
