@@ -15,7 +15,7 @@ import (
 // outcome, another takes the place of one: each is checked by itself, and many unknowns make
 // that hard.
 const (
-	inUse       = 4
+	inUse       = 10
 	maxUses     = 150
 	maxUnknowns = 4
 )

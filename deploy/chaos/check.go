@@ -225,8 +225,10 @@ func (r *run) use(n *node) (u use, err error) {
 	return u, err
 }
 
-// What a process that lived through a part may hold more than one that was just started: list processes end
-// 2 s after their last command, connections of a minute ago may still be there.
+// A group of five that nobody asks anything comes down to this. List processes end 2 s after their last command.
+const quietGoroutines, quietFiles = 80, 60
+
+// What a process that lived through a part may hold more than one that was just started.
 const (
 	moreGoroutines = 30
 	moreFiles      = 20
@@ -243,7 +245,7 @@ func (r *run) leaks() error {
 		err := r.await("the goroutines and files of "+n.id+" to go", func() error {
 			u, err := r.use(n)
 			before[n] = u
-			if err == nil && (u.Goroutines > 300 || u.Files > 150) {
+			if err == nil && (u.Goroutines > quietGoroutines || u.Files > quietFiles) {
 				err = fmt.Errorf("%+v", u)
 			}
 			return err

@@ -194,8 +194,12 @@ func fill(n *node, leave int64) error {
 		return err
 	}
 	defer file.Close()
-	if size := int64(st.Bavail)*int64(st.Bsize) - leave; size > 0 {
-		if err := syscall.Fallocate(int(file.Fd()), 0, 0, size); err != nil {
+	for size := int64(st.Bavail)*int64(st.Bsize) - leave; size > 0; size -= 64 << 10 {
+		err := syscall.Fallocate(int(file.Fd()), 0, 0, size)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, syscall.ENOSPC) { // else the node took some meanwhile
 			return fmt.Errorf("fill the small disk: %w", err)
 		}
 	}

@@ -37,10 +37,6 @@ func processFaults() []kind {
 			return r.down(f, (*node).terminate, r.aFollower)
 		}},
 		{"term-all", 1, "", "SIGTERM to all at once", func(r *run, f fault) error {
-			for _, n := range r.members() {
-				n.mayEnd(exitClean)
-				n.signal(syscall.SIGTERM)
-			}
 			return r.down(f, (*node).terminate, func(fault) ([]*node, error) { return r.members(), nil })
 		}},
 		{"rolling-restart", 1, "", "SIGTERM and start, one after the other", (*run).rollingRestart},
