@@ -5,10 +5,13 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 HTTP     ?= $(or $(TODOD_HTTP),127.0.0.1:5454)
 FUZZTIME ?= 3s
+SEED     ?= 0
+DURATION ?= 2h
+SOAK     ?= bin/soak.html
 # What the tests print is worth reading only where one fails.
 GOTEST   = go test -timeout 14m
 
-.PHONY: help run demo test race fuzz golden lint bench check build clean
+.PHONY: help run demo test race fuzz golden lint bench chaos soak check build clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -67,7 +70,16 @@ bench: ## the benchmarks that guard speed, against those recorded
 targets: ## what starts, restarts, faults, memory and idling cost on real nodes
 	go run ./deploy/targets $(if $(ROWS),-rows $(ROWS))
 
-check: lint test race fuzz ## what CI runs: lint, test, race, fuzz
+# The promise, on real processes: faults, load, checkers (go run ./deploy/chaos -list). SEED=n makes the same
+# faults again.
+chaos: ## 3 minutes of faults on real processes under load, all answers checked
+	go run ./deploy/chaos -seed $(SEED) -for 160s -part 40
+
+soak: ## the same for DURATION (2h), with a page at the end, SOAK (bin/soak.html)
+	@mkdir -p $(dir $(SOAK))
+	go run ./deploy/chaos -seed $(SEED) -for $(DURATION) -part 150 -page $(SOAK)
+
+check: lint test race fuzz chaos ## what CI runs: lint, test, race, fuzz, chaos
 
 build: ## bin/todod and bin/todo, static
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...

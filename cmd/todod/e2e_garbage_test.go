@@ -51,7 +51,7 @@ func TestE2EGarbageOnThePeerPort(t *testing.T) {
 	c.Close()
 
 	// Connections that begin and then say nothing, and half of a real beginning.
-	begin := cable.opening()
+	begin := cable.Opening()
 	var idle []net.Conn
 	for i := range 200 {
 		c := dial(t, n.raft)

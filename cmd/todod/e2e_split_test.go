@@ -122,7 +122,7 @@ func TestE2ESplit(t *testing.T) {
 			t.Errorf("a read on the lonely side was given at %q", a.header.Get("Todod-Consistency"))
 		}
 
-		c.heal()
+		c.Heal()
 		g.leader()
 		g.waitReady(g.nodes...)
 		for _, n := range g.nodes {
@@ -148,7 +148,7 @@ func TestE2ESplitThreeWays(t *testing.T) {
 		if len(adds.yes) != 0 {
 			t.Errorf("%d adds were acknowledged without a majority", len(adds.yes))
 		}
-		c.heal()
+		c.Heal()
 		g.leader()
 		g.waitReady(g.nodes...)
 		g.nodes[0].add(list, "healed") // behind all that came before it in the log
@@ -172,7 +172,7 @@ func TestE2ESplitsUnderLoad(t *testing.T) {
 		c.cut([]*node{alone}, g.others(alone))
 		g.leader(g.others(alone)...)
 		l.waitAcks(60)
-		c.heal()
+		c.Heal()
 	}
 	g.leader()
 	l.waitAcks(30)
