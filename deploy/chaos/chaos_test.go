@@ -71,7 +71,7 @@ func TestFindings(t *testing.T) {
 		return a
 	}
 	judge := func(a answer, floor uint64) func(*run) {
-		return func(r *run) { (&client{l: r.load}).judge(a, floor, "n1", "GET /x", 0) }
+		return func(r *run) { (&client{l: r.load, random: r.random}).judge(a, floor, "n1", "GET /x", 0) }
 	}
 	for name, c := range map[string]struct {
 		do   func(*run)

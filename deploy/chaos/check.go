@@ -225,8 +225,26 @@ func (r *run) use(n *node) (u use, err error) {
 	return u, err
 }
 
-// A group of five that nobody asks anything comes down to this. List processes end 2 s after their last command.
-const quietGoroutines, quietFiles = 80, 60
+// quietAfter is how long what processes hold must not have fallen: list processes end 2 s after their last
+// command, and connections some time after that.
+const quietAfter = 3 * time.Second
+
+// quiet waits until the processes hold no less any more, and returns what that is.
+func (r *run) quiet(nodes []*node) ([]use, error) {
+	least := make([]use, len(nodes))
+	for fell := time.Now(); time.Since(fell) < quietAfter; r.hold(100 * time.Millisecond) {
+		for i, n := range nodes {
+			u, err := r.use(n)
+			if err != nil {
+				return nil, err
+			}
+			if least[i].Files == 0 || u.Goroutines < least[i].Goroutines || u.Files < least[i].Files {
+				least[i], fell = u, time.Now()
+			}
+		}
+	}
+	return least, nil
+}
 
 // What a process that lived through a part may hold more than one that was just started.
 const (
@@ -240,19 +258,9 @@ func (r *run) leaks() error {
 	r.load.web.client.CloseIdleConnections()
 	r.plain.client.CloseIdleConnections()
 	nodes := r.members()
-	before := map[*node]use{}
-	for _, n := range nodes {
-		err := r.await("the goroutines and files of "+n.id+" to go", func() error {
-			u, err := r.use(n)
-			before[n] = u
-			if err == nil && (u.Goroutines > quietGoroutines || u.Files > quietFiles) {
-				err = fmt.Errorf("%+v", u)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	before, err := r.quiet(nodes)
+	if err != nil {
+		return err
 	}
 	if err := r.rollingRestart(fault{}); err != nil {
 		return err
@@ -260,12 +268,12 @@ func (r *run) leaks() error {
 	if _, err := r.leader(); err != nil {
 		return err
 	}
-	for _, n := range nodes {
+	for i, n := range nodes {
 		after, err := r.use(n)
 		if err != nil {
 			return err
 		}
-		was := before[n]
+		was := before[i]
 		if was.Goroutines > after.Goroutines+moreGoroutines || was.Files > after.Files+moreFiles || was.Memory > after.Memory+moreMemory {
 			r.find("%s held %+v when all was quiet, and after a restart %+v", n.id, was, after)
 		}

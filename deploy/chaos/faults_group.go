@@ -167,13 +167,19 @@ func (r *run) leave(f fault) error {
 	r.tell("%s", n.id)
 	since := time.Now()
 	n.mayEnd(exitClean)
-	if _, _, err := r.command("leave", "--server", n.http); err != nil {
+	_, code, err := r.command("leave", "--server", n.http)
+	if err != nil {
 		return err
 	}
+	codes := []int{exitClean}
+	if code != 0 { // it was not told, and the others may have to do it
+		codes = append(codes, exitRefused)
+	}
+	n.mayEnd(codes...)
 	if err := r.takenOut(n); err != nil {
 		return err
 	}
-	if err := n.ends(exitClean); err != nil {
+	if err := n.ends(codes...); err != nil {
 		return err
 	}
 	if err := r.watch.eventTold("member_removed", n.id, since); err != nil {
