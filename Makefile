@@ -11,7 +11,7 @@ SOAK     ?= bin/soak.html
 # What the tests print is worth reading only where one fails.
 GOTEST   = go test -timeout 14m
 
-.PHONY: help run demo test race fuzz golden lint bench chaos soak check build clean
+.PHONY: help run demo test race fuzz golden lint bench targets chaos soak check build clean
 .DEFAULT_GOAL := help
 
 help: ## print this list

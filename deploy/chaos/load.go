@@ -70,9 +70,6 @@ func (l *load) end() {
 	l.done.Wait()
 }
 
-// decided is how many operations came to a known end.
-func (l *load) decided() int64 { return l.acks.Load() + l.reads.Load() + l.refused.Load() }
-
 // client is one client, which goes to another node at each try.
 type client struct {
 	l       *load
