@@ -93,6 +93,11 @@ func claim(db *bolt.DB, group string) (err error) {
 	case has != "":
 		return fmt.Errorf("the replica is of group %s, this node of %s: %w", has, group, ErrForeign)
 	}
+	return setGroup(db, group)
+}
+
+// setGroup writes into a file whose it is.
+func setGroup(db *bolt.DB, group string) error {
 	return db.Update(func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(groupBucket)
 		if err != nil {

@@ -153,11 +153,7 @@ func (r *Replica) applySession(p Session) Result {
 		if old.boot == p.Boot {
 			return r.sessionResult(old.num)
 		}
-		for number := range old.results {
-			r.dropResult(old, number)
-		}
-		s.del(numKey(tabSession, old.num))
-		delete(r.sessions, old.num)
+		r.closeSession(old)
 	}
 	ses := &session{num: m.NextSession, low: 1, node: p.Node, boot: p.Boot, results: map[uint64]*kept{}}
 	m.NextSession++
@@ -165,6 +161,16 @@ func (r *Replica) applySession(p Session) Result {
 	r.storeSession(ses)
 	s.put(byNode, appendUvarints(newRow(8), ses.num))
 	return r.sessionResult(ses.num)
+}
+
+// closeSession forgets a session: from here on its commands are refused.
+func (r *Replica) closeSession(ses *session) {
+	for number := range ses.results {
+		r.dropResult(ses, number)
+	}
+	r.store.del(numKey(tabSession, ses.num))
+	r.store.del(textKey(tabNode, ses.node))
+	delete(r.sessions, ses.num)
 }
 
 func (r *Replica) sessionResult(num uint64) Result {

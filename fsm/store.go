@@ -229,9 +229,11 @@ func (s *store) file() filed {
 
 // put sets a row, begun with newRow, and keeps the set hash.
 func (s *store) put(key string, row []byte) {
-	if old := s.set(key, seal(key, row)); old != nil {
-		s.meta.Set -= rowHash(key, old)
-	} else if old = s.rows().below(key); old != nil {
+	old, replaced := s.set(key, seal(key, row))
+	if !replaced { // else what is below was taken off the hash when it was replaced, or deleted
+		old = s.rows().below(key)
+	}
+	if old != nil {
 		s.meta.Set -= rowHash(key, old)
 	}
 }
@@ -239,17 +241,17 @@ func (s *store) put(key string, row []byte) {
 // insert sets a row that is known not to exist, which spares looking for it.
 func (s *store) insert(key string, row []byte) { s.set(key, seal(key, row)) }
 
-// set sets a sealed row and returns the live one before it.
-func (s *store) set(key string, row []byte) []byte {
+// set sets a sealed row and returns the live one before it: nil, and replaced, for a deleted one.
+func (s *store) set(key string, row []byte) (old []byte, replaced bool) {
 	s.meta.Set += rowHash(key, row)
-	old, replaced := s.live.Set(key, row)
+	old, replaced = s.live.Set(key, row)
 	s.dirty += len(row)
 	if replaced {
 		s.dirty -= len(old)
 	} else {
 		s.dirty += len(key)
 	}
-	return old
+	return old, replaced
 }
 
 // del takes a row away, if there is one.

@@ -59,6 +59,17 @@ func (r rows) member(id string) (m Member, ok bool) {
 	return m, true
 }
 
+func (r rows) members() (members []Member) {
+	prefix := string(tabMember)
+	r.scan(prefix, after(prefix), func(_ string, payload []byte) bool {
+		in := &reader{b: payload}
+		members = append(members, in.member())
+		in.must()
+		return true
+	})
+	return members
+}
+
 // garbage returns the first keys of a deleted list's rows, at most most. It goes on where the
 // sweep before ended: from the start it would walk over all the rows deleted since the last flush.
 func (r rows) garbage(key string, most int) []string {

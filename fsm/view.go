@@ -166,14 +166,7 @@ func (q *Query) dates(num uint64) (from, below string, ok bool) {
 // Members returns what the group knows of its nodes, removed ones too, sorted by ID.
 func (v *View) Members() (members []Member) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	prefix := string(tabMember)
-	v.rows.scan(prefix, after(prefix), func(_ string, payload []byte) bool {
-		in := &reader{b: payload}
-		members = append(members, in.member())
-		in.must()
-		return true
-	})
-	return members
+	return v.rows.members()
 }
 
 // Member returns what the group knows of a node, if it knows it.

@@ -22,6 +22,8 @@ const (
 	phaseJoining  = "joining"  // it asked to be let into a group, and may have been
 	phaseMember   = "member"
 	phaseRemoved  = "removed" // taken out for good
+	// phaseRecovering: its files are being exchanged for those of another group, see recover.go
+	phaseRecovering = "recovering"
 )
 
 // folder is the data folder of one node: locked while the node runs, and with an identity of
@@ -33,7 +35,11 @@ type folder struct {
 	state folderState
 }
 
-const nodeName = "node.json"
+// The names of the folder's own files.
+const (
+	nodeName = "node.json"
+	lockName = "lock"
+)
 
 // folderState is node.json.
 type folderState struct {
@@ -44,6 +50,8 @@ type folderState struct {
 	Phase   string   `json:"phase"`
 	Targets []string `json:"targets,omitempty"` // of a join under way: HTTP addresses
 	Former  string   `json:"former,omitempty"`  // of a join from a group of one: that group
+	Next    string   `json:"next,omitempty"`    // of a recovery under way: the new group, "" to join one
+	Aside   string   `json:"aside,omitempty"`   // of a recovery under way: where the old files go
 }
 
 // openFolder finds, makes and locks the folder of a node in data.
@@ -133,7 +141,7 @@ func sentence(err error) error {
 }
 
 func (f *folder) acquire() error {
-	lock, err := os.OpenFile(filepath.Join(f.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(f.dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return exit(ExitFailed, "the data folder cannot be written: %v", sentence(err))
 	}
@@ -145,43 +153,59 @@ func (f *folder) acquire() error {
 	return nil
 }
 
-func (f *folder) load(id string) error {
-	b, err := os.ReadFile(filepath.Join(f.dir, nodeName))
-	if errors.Is(err, os.ErrNotExist) {
+func (f *folder) load(id string) (err error) {
+	if _, err := os.Stat(filepath.Join(f.dir, nodeName)); errors.Is(err, os.ErrNotExist) {
 		if f.has(logName) || f.has(replicaName) {
 			return exit(ExitFolderRefused, "the data folder has lost its identity (node.json): restore it, or begin with an empty folder and a new --id")
 		}
 		f.state = folderState{Version: folderVersion, ID: id, Folder: rand.Text(), Phase: phaseEmpty}
 		return f.save()
 	}
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		return exit(ExitFailed, "the data folder cannot be read: %v", sentence(err))
-	case err != nil:
-		return exit(ExitStorage, "the data folder cannot be read: %v", sentence(err))
+	if f.state, err = readState(f.dir, id); err != nil {
+		return err
 	}
-	if err := json.Unmarshal(b, &f.state); err != nil || f.state.Folder == "" {
-		return errIdentityDamaged
+	if err := f.fits(); err != nil {
+		return err
 	}
-	return f.fits(id)
+	_ = os.RemoveAll(filepath.Join(f.dir, freshName)) // of a recovery that came to nothing
+	return nil
 }
 
 var errIdentityDamaged = exit(ExitFolderRefused, "the data folder's node.json is damaged: restore it, or begin with an empty folder and a new --id")
 
-// fits checks what node.json says against the name that was given and the files beside it. A member that lost its log
-// has forgotten its votes and what it acknowledged: with a new one it would help to undo both.
-func (f *folder) fits(id string) error {
-	switch s := &f.state; {
+// readState reads the node.json of a folder, which must be of the node id.
+func readState(dir, id string) (s folderState, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, nodeName))
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return s, exit(ExitFailed, "the data folder cannot be read: %v", sentence(err))
+	case err != nil:
+		return s, exit(ExitStorage, "the data folder cannot be read: %v", sentence(err))
+	}
+	if err := json.Unmarshal(b, &s); err != nil || s.Folder == "" {
+		return s, errIdentityDamaged
+	}
+	switch {
 	case s.Version > folderVersion:
-		return exit(ExitFolderRefused, "the data folder is of a newer todod (format %d, this one reads up to %d): run that version", s.Version, folderVersion)
+		return s, exit(ExitFolderRefused, "the data folder is of a newer todod (format %d, this one reads up to %d): run that version", s.Version, folderVersion)
 	case !s.sound():
-		return errIdentityDamaged
+		return s, errIdentityDamaged
 	case s.ID != id:
-		return exit(ExitFolderRefused, "the data folder belongs to node %s, not to %s: give --id %s", s.ID, id, s.ID)
+		return s, exit(ExitFolderRefused, "the data folder belongs to node %s, not to %s: give --id %s", s.ID, id, s.ID)
+	}
+	return s, nil
+}
+
+// fits checks what node.json says against the files beside it. A member that lost its log
+// has forgotten its votes and what it acknowledged: with a new one it would help to undo both.
+func (f *folder) fits() error {
+	switch s := &f.state; {
 	case s.Phase == phaseRemoved:
-		return exit(ExitFolderRefused, "node %s was removed from its group and its data folder may not come back: begin with an empty folder and a new --id", id)
+		return exit(ExitFolderRefused, "node %s was removed from its group and its data folder may not come back: begin with an empty folder and a new --id", s.ID)
+	case s.Phase == phaseRecovering:
+		return exit(ExitFolderRefused, "a recovery of node %s was interrupted: run 'todod recover' again, as before", s.ID)
 	case f.has(divergenceName):
-		return fenced(id)
+		return fenced(s.ID)
 	case s.Phase == phaseEmpty && (f.has(logName) || f.has(replicaName)):
 		return exit(ExitFolderRefused, "the data folder's node.json is older than the files beside it: restore the newest one, or begin with an empty folder and a new --id")
 	case s.Phase == phaseMember && !f.has(logName):
@@ -193,7 +217,7 @@ func (f *folder) fits(id string) error {
 // sound reports whether a state is one that was ever written.
 func (s *folderState) sound() bool {
 	switch s.Phase {
-	case phaseFounding, phaseMember:
+	case phaseFounding, phaseMember, phaseRecovering:
 		return s.Group != ""
 	case phaseEmpty, phaseJoining, phaseRemoved:
 		return true
