@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -88,6 +89,37 @@ func BenchmarkRead(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkIdle is groups of three that do nothing, all in one process: b.N is of no matter but -benchtime 1x.
+func BenchmarkIdle(b *testing.B) {
+	for _, groups := range []int{1, 8} {
+		b.Run(fmt.Sprintf("groups=%d", groups), func(b *testing.B) {
+			before := heap()
+			for range groups {
+				nodes := benchGroup(b, 3)
+				if _, err := nodes[0].Write(context.Background(), addCommand("bob", "Dentist"), WriteOptions{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			time.Sleep(3 * time.Second) // what the first writes began is over
+			took, began := cpu(), time.Now()
+			for b.Loop() {
+				time.Sleep(10 * time.Second)
+			}
+			b.ReportMetric((cpu()-took).Seconds()/time.Since(began).Seconds(), "cores")
+			b.ReportMetric(float64(heap()-before)/1e6/float64(3*groups), "MB/node")
+			b.ReportMetric(float64(runtime.NumGoroutine())/float64(3*groups), "goroutines/node")
+		})
+	}
+}
+
+// heap is what lives in memory.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // drive spreads b.N operations over callers and reports the CPU that all of this process took.
