@@ -33,6 +33,7 @@ demo: build ## kill the leader of three real nodes and count what is left
 
 test: ## all tests, real processes among them
 	$(GOTEST) ./...
+	$(GOTEST) -tags next ./fsm
 
 # The race detector needs a C compiler. Under CI a missing one is a failure, elsewhere a line.
 race: ## all tests under the race detector, the long loops trimmed
@@ -57,6 +58,7 @@ golden: ## the golden files of RELEASE, which pin its log, its replica and their
 
 lint: ## vet, staticcheck, a tidy go.mod and the rules of the house
 	go vet ./...
+	go vet -tags next ./...
 	go run $(STATICCHECK) ./...
 	go mod tidy -diff
 	go test ./deploy/lint
