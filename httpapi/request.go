@@ -29,6 +29,7 @@ var (
 	noCache         = []string{"no-cache"} // ask again each time: a read promises freshness
 	noSniff         = []string{"nosniff"}
 	isTrue          = []string{"true"}
+	closes          = []string{"close"}
 )
 
 // request is one request on its way through this package.

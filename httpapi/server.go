@@ -123,6 +123,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // net/http then closes the connection
 		}
 	}()
+	if r.ContentLength < 0 || !r.ProtoAtLeast(1, 1) {
+		// A request may have come with a length too, or as HTTP/1.0 in chunks: net/http does not tell, and proxies
+		// disagree about where it ends. So nothing may follow it (RFC 9112, section 6.1).
+		w.Header()["Connection"] = closes
+	}
 	if r.ContentLength != 0 {
 		// Also for a body that nobody will read: net/http reads on to the next request.
 		_ = req.control().SetReadDeadline(begin.Add(s.cfg.BodyTimeout))

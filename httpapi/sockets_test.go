@@ -74,6 +74,23 @@ func TestWhatNetHTTPRefuses(t *testing.T) {
 	}
 }
 
+// What follows a request whose end two readers may see in two places is not taken for a request.
+func TestNothingFollowsADoubtfulEnd(t *testing.T) {
+	w := newWorld(t)
+	follows := postLine + "Content-Length: 13\r\n\r\n" + `{"title":"a"}`
+	for _, text := range []string{
+		postLine + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + follows,
+		strings.Replace(postLine, "1.1", "1.0", 1) + "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n" + follows,
+	} {
+		if got := w.say(text); strings.Count(got, "HTTP/1.") != 1 {
+			t.Errorf("%.90q: %q", text, got)
+		}
+	}
+	if n := w.node.writes.Load(); n != 0 {
+		t.Errorf("%d writes were applied", n)
+	}
+}
+
 func TestHTTP10(t *testing.T) {
 	w := newWorld(t)
 	got := w.say("POST /add_entry?list=bob&date=2018-12-19&title=Dentist HTTP/1.0\r\n\r\n")
