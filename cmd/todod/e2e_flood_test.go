@@ -141,7 +141,7 @@ func wantStatusIn(t *testing.T, n *node, most time.Duration) {
 func TestE2EFloodOfThePeerPort(t *testing.T) {
 	many := rounds(flood(t), 2000)
 	g, cable := newCabledGroup(t, 3)
-	begin := string(cable.opening())
+	begin := string(cable.Opening())
 	n := g.nodes[slices.IndexFunc(g.nodes, func(n *node) bool { return strings.HasSuffix(begin, n.id) })] // whom it calls
 	l := startLoad(t, g.nodes, 4)
 	l.waitAcks(20)
