@@ -81,6 +81,10 @@ soak: ## the same for DURATION (2h), with a page at the end, SOAK (bin/soak.html
 	@mkdir -p $(dir $(SOAK))
 	go run ./deploy/chaos -seed $(SEED) -for $(DURATION) -part 150 -page $(SOAK)
 
+# A module of its own: etcd is fetched only for this.
+versus: build ## todod beside etcd on this machine, in turns
+	cd deploy/versus && go run . -todod ../../bin/todod
+
 check: lint test race fuzz chaos ## what CI runs: lint, test, race, fuzz, chaos
 
 build: ## bin/todod and bin/todo, static
