@@ -30,12 +30,20 @@ func (g *group) run(n *node, program string) {
 	g.waitReady(n)
 }
 
-// wantNotYet: what only the next release knows is refused, nothing of it is applied.
-func (n *node) wantNotYet(says string) {
-	n.t.Helper()
+// wantNotYet: what only the next release knows is refused at a node, whoever leads, and nothing of it is
+// applied.
+func (g *group) wantNotYet(n *node) {
+	g.t.Helper()
 	a := n.must(409, "POST", entriesPath("news"), newEntry("next: not yet"))
-	if p := a.problem(); p.Code != "version" || p.Outcome != "not_applied" || !strings.Contains(p.Detail, says) {
-		n.t.Errorf("%s refuses with %s", n.id, a.body)
+	p := a.problem()
+	says := "the leader's todod does not know this change"
+	for _, leader := range g.nodes {
+		if leader.id == p.Leader && leader.program != "" {
+			says = "this change needs version 2 of the group, which is at 1"
+		}
+	}
+	if says += ": run a todod that knows it on every node of the group first"; p.Code != "version" || p.Outcome != "not_applied" || p.Detail != says {
+		g.t.Errorf("%s refuses with %s, want %q", n.id, a.body, says)
 	}
 }
 
@@ -61,7 +69,7 @@ func TestE2EUpgrade(t *testing.T) {
 	first, second := g.others(last)[0], g.others(last)[1]
 
 	g.run(first, next)
-	first.wantNotYet("the leader's todod does not know this change: run a todod that knows it on every node of the group first")
+	g.wantNotYet(first)
 	l.waitAcks(50)
 	g.run(first, "") // nothing new was logged
 	l.waitAcks(50)
@@ -75,13 +83,13 @@ func TestE2EUpgrade(t *testing.T) {
 		_, stderr, code := command(t, "transfer", first.id, "--server", leader.http) // it may not have been noticed yet
 		return fmt.Errorf("%s leads, its transfer ended with %d %s", leader.id, code, stderr)
 	})
-	first.wantNotYet("this change needs version 2 of the group, which is at 1: run a todod that knows it on every node of the group first")
+	g.wantNotYet(first)
 	if out := wantCommand(t, 0, "status", "--server", first.http); !strings.Contains(out, "version 1, goes up once every member reads more: waits for ") {
 		t.Errorf("status says\n%s", out)
 	}
 	l.waitAcks(50)
 	g.run(second, next)
-	second.wantNotYet("this change needs version 2")
+	g.wantNotYet(second)
 	l.waitAcks(50)
 	g.run(last, next)
 	for _, n := range g.nodes {
