@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -21,7 +23,13 @@ func (r *Replica) ApplyBatch(logs []*raft.Log) []any {
 	responses := make([]any, len(logs))
 	for i := 0; i < len(logs); {
 		n, err := r.applySome(logs[i:], responses[i:])
-		if i += n; err != nil {
+		i += n
+		if r, ok := errors.AsType[*restoring](err); ok {
+			if responses[i], err = r.run(); err == nil {
+				i++
+			}
+		}
+		if err != nil {
 			for ; i < len(logs); i++ {
 				responses[i] = err
 			}
@@ -31,13 +39,20 @@ func (r *Replica) ApplyBatch(logs []*raft.Log) []any {
 }
 
 // applySome applies entries until all are or the store is full, and publishes them. With an
-// error, n entries before it are good.
+// error, n entries before it are good. A *restoring is not one: the entry after them is a restore, which
+// is not applied in the store but changes it for another.
 func (r *Replica) applySome(logs []*raft.Log, responses []any) (n int, err error) {
+	if r.halted != nil {
+		return 0, r.halted
+	}
 	if err := r.store.begin(); err != nil {
 		return 0, err
 	}
 	for n < len(logs) && (n == 0 || !r.store.full()) {
 		results, err := r.applyLog(logs[n])
+		if _, ok := errors.AsType[*restoring](err); ok {
+			return n, cmp.Or(r.store.commit(), err)
+		}
 		if err != nil {
 			err = fmt.Errorf("log entry %d: %w", logs[n].Index, err)
 			r.store.abandon(err)
@@ -64,6 +79,9 @@ func (r *Replica) applyLog(log *raft.Log) (results []Result, err error) {
 	}
 	stamp, cmds, err := DecodeEnvelope(log.Data)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.restoreIn(log, stamp, cmds); err != nil {
 		return nil, err
 	}
 	results = make([]Result, len(cmds))
@@ -95,8 +113,8 @@ func (r *Replica) applyLog(log *raft.Log) (results []Result, err error) {
 // applyNumbered applies a command once, however often it comes: the session that
 // numbered it remembers.
 func (r *Replica) applyNumbered(c *Command) (Result, error) {
-	if c.Flags != 0 || c.needs() > r.reads {
-		return Result{}, fmt.Errorf("command of type %d, version %d, flags %d: %w", c.Type, c.Version, c.Flags, ErrUnknown)
+	if err := r.known(c); err != nil {
+		return Result{}, err
 	}
 	ses := r.sessions[c.Session]
 	if c.Session != 0 {
@@ -120,6 +138,14 @@ func (r *Replica) applyNumbered(c *Command) (Result, error) {
 		r.keep(ses, c, row)
 	}
 	return res, nil
+}
+
+// known fails at a command that this program cannot apply.
+func (r *Replica) known(c *Command) error {
+	if c.Flags != 0 || c.needs() > r.reads {
+		return fmt.Errorf("command of type %d, version %d, flags %d: %w", c.Type, c.Version, c.Flags, ErrUnknown)
+	}
+	return nil
 }
 
 func (r *Replica) applyCommand(c *Command) (Result, error) {

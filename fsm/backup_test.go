@@ -220,7 +220,7 @@ func TestBackupThatCannotBeWritten(t *testing.T) {
 	backup(t, n)
 }
 
-// TestGoldenBackups reads the backup of each release. One that cannot be read any more is a promise broken: a
+// TestGoldenBackups reads and restores the backup of each release. One that cannot be read any more is a promise broken: a
 // change of the format takes a new version beside the old one.
 func TestGoldenBackups(t *testing.T) {
 	eachRelease(t, func(t *testing.T, dir string) {
@@ -238,6 +238,20 @@ func TestGoldenBackups(t *testing.T) {
 		if err != nil || about.Lists < 4 || about.Entries < 10 || about.Deleted < 1 || about.Keys < 10 {
 			t.Errorf("%+v, %v", about, err)
 		}
+		n := newNode(t)
+		goldenHistory(n)
+		stage(t, n, b)
+		n.do(toRestore(b, 9))
+		n.sound()
+		path = filepath.Join(dir, "restored.txt")
+		if _, err := os.Stat(path); err != nil && os.Getenv("GOLDEN") == filepath.Base(dir) {
+			if err := os.WriteFile(path, []byte(state(n)+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(path); err != nil || string(want) != state(n)+"\n" {
+			t.Errorf("restored it is %q, was %q, %v", state(n), want, err)
+		}
 	})
 }
 
@@ -251,6 +265,14 @@ func FuzzBackup(f *testing.F) {
 			if err == nil && (about.Size != int64(len(data)) || about.Hash != fmt.Sprintf("%x", sum)) || err != nil && !isBackupError(err) {
 				t.Fatalf("%+v, %v", about, err)
 			}
+			if err != nil {
+				continue
+			}
+			n := newNode(t) // what is taken can be restored
+			stage(t, n, data)
+			n.do(toRestore(data, 9))
+			n.sound()
+			n.r.Abandon()
 		}
 	})
 }

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +24,11 @@ type crashes struct {
 type crashImage struct {
 	step, dir string
 	log       []*raft.Log
+	fetch     []byte // a backup that other nodes have
 }
 
 func (c *crashes) at(step string) {
-	c.images = append(c.images, crashImage{step, copyDir(c.n.tb.(testing.TB), c.n.dir), c.n.log})
+	c.images = append(c.images, crashImage{step, copyDir(c.n.tb.(testing.TB), c.n.dir), c.n.log, nil})
 }
 
 func (c *crashes) watch(n *node) {
@@ -42,6 +44,10 @@ func (c *crashes) check(t *testing.T, want *node, steps ...string) {
 		seen[img.step] = true
 		t.Run(fmt.Sprintf("%d %s", i, img.step), func(t *testing.T) {
 			n := openNode(t, img.dir, img.log)
+			n.fetch = func(context.Context, Restore) error {
+				_, err := n.r.Stage(bytes.NewReader(img.fetch), false)
+				return err
+			}
 			n.replay()
 			for _, log := range want.log { // what is committed after the crash
 				if last := img.log[len(img.log)-1].Index; log.Index > last {

@@ -41,6 +41,7 @@ const (
 	TypeSweep   Type = 4 // takes away rows of deleted lists, a bounded number
 	TypeMember  Type = 5 // what the group knows of a node
 	TypeMark    Type = 6 // changes nothing: the nodes compare their hashes there
+	TypeRestore Type = 7 // puts the lists of a backup in the place of those there are
 	TypeVersion Type = 8 // raises the version of the group
 )
 

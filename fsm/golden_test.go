@@ -19,7 +19,8 @@ import (
 // testdata/golden has a folder for each release, made by `make golden RELEASE=...` and never
 // changed afterwards: log.txt, a line for each entry of a log with its type and data, and with the
 // rev and the hashes after every tenth; and replica.db.gz, the file of a replica that has applied
-// half of it; and lists.backup, a backup. Two releases that run side by side in a group must agree on both. A change that breaks
+// half of it; and lists.backup, a
+// backup, with the state that restored.txt says it comes to. Two releases that run side by side in a group must agree on both. A change that breaks
 // them needs a new version of the commands, not new files.
 
 // TestGoldenLogs applies the log of each release and expects the state that this release came to.

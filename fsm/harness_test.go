@@ -1,7 +1,9 @@
 package fsm
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -29,7 +31,8 @@ type node struct {
 	r     *Replica
 	log   []*raft.Log
 	fatal []error
-	limit *limits // instead of the default ones
+	limit *limits                                       // instead of the default ones
+	fetch func(ctx context.Context, what Restore) error // of the replica's Config
 }
 
 func newNode(tb testing.TB) *node { return openNode(tb, tb.TempDir(), nil) }
@@ -45,7 +48,7 @@ func openNode(tb testing.TB, dir string, log []*raft.Log) *node {
 func (n *node) open() {
 	n.tb.Helper()
 	n.fatal = nil
-	r, err := Open(Config{Dir: n.dir, NoSync: true, Fatal: func(err error) { n.fatal = append(n.fatal, err) }})
+	r, err := Open(Config{Dir: n.dir, NoSync: true, Fetch: n.fetched, Fatal: func(err error) { n.fatal = append(n.fatal, err) }})
 	if err != nil {
 		n.tb.Fatal(err)
 	}
@@ -53,6 +56,13 @@ func (n *node) open() {
 	if n.r = r; n.limit != nil {
 		r.limits = *n.limit
 	}
+}
+
+func (n *node) fetched(ctx context.Context, what Restore) error {
+	if n.fetch == nil {
+		return errors.New("nobody has it")
+	}
+	return n.fetch(ctx, what)
 }
 
 // crash ends the process and starts it again: raft goes on after the snapshot that it finds.
@@ -166,27 +176,33 @@ func sameState(tb tester, a, b *node) {
 
 // send takes a snapshot of one node to another, as raft does.
 func send(from, to *node) error {
-	meta, rc, err := from.r.Snapshots().Open(replicaID)
+	sink, err := receive(from, to)
 	if err != nil {
 		return err
 	}
-	defer rc.Close()
-	sink, err := to.r.Snapshots().Create(meta.Version, meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex, nil)
-	if err != nil {
-		return err
-	}
-	if size, err := io.Copy(sink, rc); err != nil || size != meta.Size {
-		sink.Cancel()
-		return fmt.Errorf("sent %d of %d bytes: %w", size, meta.Size, err)
-	}
-	if err := sink.Close(); err != nil {
-		return err
-	}
-	_, rc, err = to.r.Snapshots().Open(sink.ID())
+	_, rc, err := to.r.Snapshots().Open(sink.ID())
 	if err != nil {
 		return err
 	}
 	return to.r.Restore(rc)
+}
+
+// receive is send without the end: the replica is there and not in place.
+func receive(from, to *node) (raft.SnapshotSink, error) {
+	meta, rc, err := from.r.Snapshots().Open(replicaID)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	sink, err := to.r.Snapshots().Create(meta.Version, meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex, nil)
+	if err != nil {
+		return nil, err
+	}
+	if size, err := io.Copy(sink, rc); err != nil || size != meta.Size {
+		sink.Cancel()
+		return nil, fmt.Errorf("sent %d of %d bytes: %w", size, meta.Size, err)
+	}
+	return sink, sink.Close()
 }
 
 // snapshot takes a node's own snapshot, as raft does: of all entries up to index, of which

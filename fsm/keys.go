@@ -96,12 +96,19 @@ func decodeKeyRow(b []byte) keyRow {
 func (r *Replica) storeKey(key, print string, res *Result) {
 	s, m := r.store, &r.store.meta
 	body := AppendResult(nil, shorten(res, r.limits.keyBody))
-	row := appendUvarints(newRow(48+len(body)), m.NextKey, uint64(m.Time))
-	s.insert(key, appendBytes(appendBytes(row, print), body))
-	s.insert(numKey(tabOrder, m.NextKey), append(appendUvarints(newRow(8+len(key)), uint64(m.Time)), key...))
+	s.insert(key, appendKeyRow(newRow(48+len(body)), &keyRow{m.NextKey, m.Time, print, body}))
+	s.insert(numKey(tabOrder, m.NextKey), appendOrderRow(newRow(8+len(key)), m.Time, key))
 	m.NextKey++
 	m.Keys++
 	m.KeyBytes += uint64(len(body))
+}
+
+func appendKeyRow(b []byte, k *keyRow) []byte {
+	return appendBytes(appendBytes(appendUvarints(b, k.seq, uint64(k.time)), k.fingerprint), k.result)
+}
+
+func appendOrderRow(b []byte, at int64, key string) []byte {
+	return append(appendUvarints(b, uint64(at)), key...)
 }
 
 // shorten returns the result as it is kept with a key. The texts of a single add are in the

@@ -40,6 +40,14 @@ type Version struct {
 	Group uint64 // becomes the version of the group if that is lower
 }
 
+// Restore is the payload of TypeRestore, which stands alone in its log entry: each node has the backup staged, or
+// fetches it, before it applies the entry.
+type Restore struct {
+	Hash  string // of the backup, as BackupInfo has it
+	Size  int64  // of the backup, in bytes
+	Epoch uint64 // that begins with it; never 0
+}
+
 // Encode returns the payload.
 func (p Term) Encode() []byte { return appendUvarints(appendBytes(nil, p.Node), p.Epoch) }
 
@@ -48,6 +56,11 @@ func (p Session) Encode() []byte { return appendBytes(appendBytes(nil, p.Node), 
 
 // Encode returns the payload.
 func (p Sweep) Encode() []byte { return appendUvarints(nil, p.Rows) }
+
+// Encode returns the payload.
+func (p Restore) Encode() []byte {
+	return appendUvarints(appendBytes(nil, p.Hash), uint64(p.Size), p.Epoch)
+}
 
 // Encode returns the payload.
 func (p Version) Encode() []byte { return appendUvarints(nil, p.Group) }

@@ -29,6 +29,10 @@ type Config struct {
 	// and shows nothing; the process must end. Fatal must not wait for a Close: a
 	// reader may be open.
 	Fatal func(error)
+	// Fetch is called when a backup is to be restored that is not staged: it gets it from another node and
+	// stages it. Nothing is applied meanwhile. It returns an error when the node stops, or when ctx ends: a
+	// replica was received that is further. Without it, only what is staged can be restored.
+	Fetch func(ctx context.Context, what Restore) error
 	Reads uint64 // in place of the highest version of a group that this program reads: for tests
 }
 
@@ -51,6 +55,9 @@ type Replica struct {
 	received received // touched by Raft's goroutines, which take turns
 	marks    *marks
 	withheld atomic.Pointer[error]
+	staged   *staged
+	fetching fetching
+	halted   error // why entries of the log are left out until a replica comes; touched by the applier
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -82,6 +89,9 @@ func Open(cfg Config) (*Replica, error) {
 		return nil, err
 	}
 	r.stage = todo.NewStage((*applyView)(r))
+	if r.staged, err = openStaged(cfg.Dir, cfg.NoSync, r.step); err != nil {
+		return nil, err
+	}
 	r.store = &store{path: path, noSync: cfg.NoSync, limit: maxDirty, ended: make(chan struct{}),
 		onFail: r.fatal, opened: r.loaded, freeze: r.freezeResults}
 	if err := r.store.open(); err != nil {
@@ -129,6 +139,9 @@ func (r *Replica) flushLoop() {
 
 // Flush brings all that is applied by now into the file, durably.
 func (r *Replica) Flush() error { return r.store.flush(nil) }
+
+// step tells tests where a crash may come.
+func (r *Replica) step(name string) { r.store.at(name) }
 
 func (r *Replica) fatal(err error) {
 	if r.cfg.Fatal != nil {

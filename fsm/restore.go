@@ -102,6 +102,7 @@ func (s *sink) Close() error {
 		err = os.Remove(old)
 	}
 	s.r.received = received{s.file.Name(), s.meta}
+	s.r.fetching.end()
 	err = errors.Join(err, s.file.Close())
 	s.file = nil
 	return err
@@ -204,6 +205,8 @@ func (r *Replica) Restore(rc io.ReadCloser) (err error) {
 	if err := r.store.replace(path); err != nil {
 		return r.store.fail(err)
 	}
+	r.halted = nil
+	r.fetching.begin()
 	return nil
 }
 

@@ -29,8 +29,8 @@ func (r *Replica) Snapshots() *Snapshots { return &Snapshots{r} }
 
 // Snapshot notes how far the state machine was brought; Persist does the work.
 func (r *Replica) Snapshot() (raft.FSMSnapshot, error) {
-	if err := r.store.err(); err != nil {
-		return nil, err
+	if err := errors.Join(r.store.err(), r.halted); err != nil {
+		return nil, err // of a log whose entries were not all applied there is no snapshot
 	}
 	img := r.store.image.Load()
 	return &persist{r, img.db, img.meta.Index}, nil

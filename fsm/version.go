@@ -21,6 +21,7 @@ var formats = [...][]uint64{
 	TypeSweep:   {1},
 	TypeMember:  {1},
 	TypeMark:    {1},
+	TypeRestore: {1},
 	TypeVersion: {1},
 }
 

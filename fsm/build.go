@@ -1,0 +1,203 @@
+package fsm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"todod/fsm/todo"
+)
+
+const (
+	// buildRows go into the file in one transaction, which bolt holds in memory.
+	buildRows = 20_000
+	// buildDates is how many keys of the index by date are put in order before they go in.
+	buildDates = 50_000
+)
+
+// builder makes the file of a replica out of a backup: the same rows from the same backup, whatever node
+// it is on. Lists get numbers from 1 in their order.
+type builder struct {
+	db   *bolt.DB
+	path string
+	sync bool
+
+	tx    *bolt.Tx
+	rows  *bolt.Bucket
+	count int // of rows in the transaction
+	dates []string
+	num   uint64 // of the list whose entries come
+	m     meta
+}
+
+func newBuilder(dir string, noSync bool) (*builder, error) {
+	file, err := os.CreateTemp(dir, fmt.Sprintf(tempFormat, "built-*"))
+	if err != nil {
+		return nil, fmt.Errorf("make a replica of a backup: %w", err)
+	}
+	b := &builder{path: file.Name(), sync: !noSync, m: newMeta()}
+	if err := file.Close(); err != nil {
+		return nil, errors.Join(err, os.Remove(b.path))
+	}
+	// Nothing relies on the file before finish has synced it as a whole.
+	if b.db, err = openFile(b.path, &bolt.Options{NoSync: true}); err != nil {
+		return nil, errors.Join(err, os.Remove(b.path))
+	}
+	return b, nil
+}
+
+// drop takes the file away, unless keep was called.
+func (b *builder) drop() {
+	if b.path == "" {
+		return
+	}
+	b.close()
+	os.Remove(b.path)
+}
+
+func (b *builder) close() {
+	if b.tx != nil {
+		b.tx.Rollback()
+		b.tx = nil
+	}
+	b.db.Close()
+}
+
+// keep gives the file away.
+func (b *builder) keep() (path string, m meta) {
+	path, b.path = b.path, ""
+	return path, b.m
+}
+
+func (b *builder) begin() (err error) {
+	if b.tx, err = b.db.Begin(true); err != nil {
+		return fmt.Errorf("make a replica of a backup: %w", err)
+	}
+	if b.rows, err = b.tx.CreateBucketIfNotExists(rowsBucket); err != nil {
+		return fmt.Errorf("make a replica of a backup: %w", err)
+	}
+	b.rows.FillPercent = 0.9 // keys of a table come in order
+	return nil
+}
+
+func (b *builder) commit() error {
+	if b.tx == nil {
+		return nil
+	}
+	err := b.tx.Commit()
+	b.tx, b.count = nil, 0
+	if err != nil {
+		return fmt.Errorf("make a replica of a backup: %w", err)
+	}
+	return nil
+}
+
+// put puts a row, begun with newRow, that was not there.
+func (b *builder) put(key string, row []byte) error {
+	row = seal(key, row)
+	b.m.Set += rowHash(key, row)
+	return b.set(key, row)
+}
+
+func (b *builder) set(key string, row []byte) error {
+	if b.tx == nil {
+		if err := b.begin(); err != nil {
+			return err
+		}
+	}
+	if err := b.rows.Put([]byte(key), row); err != nil {
+		return fmt.Errorf("make a replica of a backup: %w", err)
+	}
+	if b.count++; b.count == buildRows {
+		return b.commit()
+	}
+	return nil
+}
+
+func (b *builder) list(l todo.List, deleted bool) error {
+	if l.Num = 0; !deleted {
+		b.num = b.m.NextList
+		l.Num = b.num
+		b.m.NextList++
+	}
+	return b.put(textKey(tabList, l.Name), appendList(newRow(32), &l))
+}
+
+func (b *builder) entry(e todo.Entry) error {
+	if e.Date != "" {
+		if b.dates = append(b.dates, dateKey(b.num, e.Date, e.ID)); len(b.dates) == buildDates {
+			if err := b.putDates(); err != nil {
+				return err
+			}
+		}
+	}
+	return b.put(numKey(tabEntry, b.num, e.ID), appendEntry(newRow(48+len(e.Title)), &e))
+}
+
+func (b *builder) putDates() error {
+	slices.Sort(b.dates)
+	for _, key := range b.dates {
+		if err := b.put(key, newRow(0)); err != nil {
+			return err
+		}
+	}
+	b.dates = b.dates[:0]
+	return nil
+}
+
+func (b *builder) key(k backupKey) error {
+	m := &b.m
+	key := string(tabKey) + k.hash
+	row := appendKeyRow(newRow(48+len(k.result)), &keyRow{m.NextKey, k.time, k.fingerprint, k.result})
+	if err := b.put(key, row); err != nil {
+		return err
+	}
+	if err := b.put(numKey(tabOrder, m.NextKey), appendOrderRow(newRow(8+len(key)), k.time, key)); err != nil {
+		return err
+	}
+	m.NextKey++
+	m.Keys++
+	m.KeyBytes += uint64(len(k.result))
+	return nil
+}
+
+// finish closes the file once all of the backup is in it. Only the meta row is missing then, and what the
+// group has that a backup has not.
+func (b *builder) finish(about *BackupInfo) error {
+	b.m.Rev, b.m.Epoch, b.m.Time = about.Rev, about.Epoch, about.Time
+	if err := b.putDates(); err != nil {
+		return err
+	}
+	if b.tx == nil { // an empty backup needs its bucket too
+		if err := b.begin(); err != nil {
+			return err
+		}
+	}
+	if err := b.commit(); err != nil {
+		return err
+	}
+	return b.shut()
+}
+
+// shut makes the file durable and closes it.
+func (b *builder) shut() (err error) {
+	if b.sync {
+		err = b.db.Sync()
+	}
+	if err = errors.Join(err, b.db.Close()); err != nil {
+		return fmt.Errorf("make a replica of a backup: %w", err)
+	}
+	return nil
+}
+
+// both hands what a backup holds to two visitors.
+type both [2]backupVisitor
+
+func (v both) list(l todo.List, deleted bool) error {
+	return errors.Join(v[0].list(l, deleted), v[1].list(l, deleted))
+}
+func (v both) entry(e todo.Entry) error { return errors.Join(v[0].entry(e), v[1].entry(e)) }
+func (v both) key(k backupKey) error    { return errors.Join(v[0].key(k), v[1].key(k)) }
