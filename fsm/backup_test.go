@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
 
 	"todod/fsm/todo"
@@ -239,7 +240,9 @@ func TestGoldenBackups(t *testing.T) {
 			t.Errorf("%+v, %v", about, err)
 		}
 		n := newNode(t)
-		goldenHistory(n)
+		applyGolden(t, dir, n, 0)
+		index, _ := n.r.Applied()
+		n.log = []*raft.Log{{Index: index}}
 		stage(t, n, b)
 		n.do(toRestore(b, 9))
 		n.sound()
