@@ -55,6 +55,9 @@ func (n *Node) Backup(ctx context.Context, opt ReadOptions) (_ *Backup, err erro
 		return nil, err
 	}
 	view.Close()
+	if err := e.replica.Withheld(); err != nil {
+		return nil, failure(KindConflict, NotApplied, "no backup is made of this node: %v", err)
+	}
 	if err := e.storage.room(e.replica.Path()); err != nil {
 		return nil, err
 	}

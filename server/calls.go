@@ -17,8 +17,12 @@ const (
 	callGone      = 5 // does the peer find another node dead?
 	callAdmin     = 6 // a change of the group, for the leader
 	callRegistry  = 7
-	callRemoved   = 8 // tells a node that it was taken out of the group
-	callMark      = 9 // this node's hashes at a mark, for those of the peer
+	callRemoved   = 8  // tells a node that it was taken out of the group
+	callMark      = 9  // this node's hashes at a mark, for those of the peer
+	callStage     = 10 // has the peer get a backup from this node
+	callChunk     = 11 // a part of a backup that is staged
+	callVow       = 12 // has the peer a backup staged, and will it keep it?
+	callRestore   = 13 // restores a backup, for the leader
 )
 
 // said is a reply to a call that is not about entries: a failure, or what was asked for.
@@ -73,6 +77,8 @@ func (n *Node) handle(from peer.Identity, kind uint8, body []byte, reply func([]
 		if !e.crew.spawn(func() { reply(mustJSON(e.answer(kind, body))) }) {
 			reply(nil)
 		}
+	case callStage, callChunk, callVow, callRestore:
+		e.handleStaged(kind, body, reply)
 	default:
 		reply(nil)
 	}

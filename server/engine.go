@@ -34,6 +34,8 @@ type engine struct {
 	reads      *rounds
 	storage    *storage
 	divergence *divergence
+	staging    *staging
+	restoring  chan struct{} // a token while a client's backup is being restored
 	backups    chan struct{} // a token for each backup that is being made or read
 
 	changes struct {
@@ -58,12 +60,13 @@ const (
 // A node that was let into a group is a member from when its files are there, and before its Raft runs: it never voted in
 // what it might yet wipe, and a member without a log has lost it.
 func openEngine(n *Node, found bool) (e *engine, err error) {
-	e = &engine{node: n, opening: make(chan struct{}, 1), backups: make(chan struct{}, maxBackups), led: make(chan struct{})}
+	e = &engine{node: n, opening: make(chan struct{}, 1), backups: make(chan struct{}, maxBackups), restoring: make(chan struct{}, 1), led: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.changes.next = make(chan struct{})
 	e.forwarder = newForwarder(e)
 	e.reads = newRounds(e)
 	e.monitor = newMonitor(e)
+	e.staging = newStaging(e)
 	e.divergence = newDivergence(e)
 	if err := e.openFiles(); err != nil {
 		return nil, err
@@ -96,6 +99,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	e.crew.spawn(e.monitor.run)
 	e.crew.spawn(e.announce)
 	e.crew.spawn(e.storage.watch)
+	e.crew.spawn(e.staging.watch)
 	e.crew.spawn(e.divergence.watch)
 	return e, nil
 }
@@ -131,7 +135,7 @@ func (e *engine) openFiles() (err error) {
 // openReplica opens the replica. One that was lost is made anew if the log still tells all of it.
 func (e *engine) openReplica(lost bool) (err error) {
 	n := e.node
-	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, Group: n.groupID(), NoSync: n.cfg.NoSync, Reads: n.cfg.reads, Fatal: n.storageFailed})
+	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, Group: n.groupID(), NoSync: n.cfg.NoSync, Reads: n.cfg.reads, Fatal: n.storageFailed, Fetch: e.staging.fetch})
 	if err != nil {
 		return err
 	}

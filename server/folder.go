@@ -285,6 +285,9 @@ func (f *folder) wipe() error {
 			return exit(ExitStorage, "the data folder cannot be emptied: %v", sentence(err))
 		}
 	}
+	if err := removeStaged(f.dir); err != nil {
+		return exit(ExitStorage, "the data folder cannot be emptied: %v", sentence(err))
+	}
 	return nil
 }
 

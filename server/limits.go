@@ -70,6 +70,24 @@ const (
 	maxTold = 1024
 	// upgradeEvery is how often the leader looks whether every member reads a higher version of the group.
 	upgradeEvery = time.Second
+	// restoreRoom is how much room a restore takes, in sizes of the backup: the file, and the replica that is made
+	// of it, which has pages and an index. lookForRoom bytes come between two looks at the disk.
+	restoreRoom = 4
+	lookForRoom = 8 << 20
+	// chunkBytes of a staged backup go between nodes at a time: it must be written within 2 s, also on a slow line.
+	chunkBytes = 256 << 10
+	// restoreTimeout is how long the entry of a restore may take to be committed and applied; the replica is made
+	// before. restoreTries is how often the leader may change before that.
+	restoreTimeout = 2 * time.Minute
+	restoreTries   = 5
+	// spreadGrace is how long a restore waits for nodes that are slower than a majority.
+	spreadGrace = 5 * time.Second
+	// stagedFor is how long a backup is kept that no leader asked for.
+	stagedFor = time.Hour
+	// fetchPause is between two rounds of asking for a backup whose restore is to be applied, fetchTell between
+	// two lines about it in the log.
+	fetchPause = 200 * time.Millisecond
+	fetchTell  = 10 * time.Second
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )

@@ -135,10 +135,13 @@ func (p *proposer) take() (batch []*pending, closed bool) {
 	size, n := 0, 0
 	for n < len(p.queue) {
 		size += p.queue[n].cmd.Size()
-		if size > maxEntryBytes && n > 0 {
+		alone := p.queue[n].cmd.Type == fsm.TypeRestore // an entry of its own
+		if n > 0 && (size > maxEntryBytes || alone) {
 			break
 		}
-		n++
+		if n++; alone {
+			break
+		}
 	}
 	for _, c := range p.queue[:n] {
 		p.bytes -= c.cmd.Size()
