@@ -5,6 +5,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 
 	"todod/fsm"
 	"todod/fsm/todo"
@@ -18,6 +19,7 @@ type Node interface {
 	Read(ctx context.Context, opt server.ReadOptions) (*server.Reading, error)
 
 	Backup(ctx context.Context, opt server.ReadOptions) (*server.Backup, error)
+	Restore(ctx context.Context, from io.Reader, opt server.RestoreOptions) (server.Restored, error)
 
 	Cluster() server.Cluster
 	AddMember(ctx context.Context, req server.JoinRequest) (group string, err error)

@@ -144,6 +144,20 @@ func (n *testNode) Backup(_ context.Context, opt server.ReadOptions) (*server.Ba
 	return &server.Backup{BackupInfo: about, Level: opt.Level, ReadCloser: io.NopCloser(&b)}, err
 }
 
+func (n *testNode) Restore(_ context.Context, from io.Reader, opt server.RestoreOptions) (server.Restored, error) {
+	about, err := n.replica.Stage(from, true)
+	if err != nil {
+		return server.Restored{}, &server.Error{Kind: server.KindInvalid, Detail: err.Error()}
+	}
+	if err := n.ask(opt); err != nil {
+		return server.Restored{}, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	res := n.apply(&fsm.Command{Type: fsm.TypeRestore, Version: 1, Payload: fsm.Restore{Hash: about.Hash, Size: about.Size, Epoch: testEpoch + 1}.Encode()})
+	return server.Restored{Backup: about, Epoch: res.Epoch, Rev: res.Rev}, nil
+}
+
 func (n *testNode) Cluster() server.Cluster { return n.look().cluster }
 
 func (n *testNode) ask(what any) error {

@@ -75,6 +75,7 @@ func resources() []*resource {
 		{path: "/v1/registry", methods: get(accept(nil, getRegistry), nil)},
 		{path: "/v1/registry/{list}", methods: get(accept(nil, getWhere), nil)},
 		{path: "/v1/backup", methods: get(getBackup, readParams)},
+		{path: "/v1/restore", methods: map[string]*method{http.MethodPost: {params: []string{"foreign"}, serve: postRestore}}},
 		{path: "/v1/hash", methods: get(accept(nil, getHash), nil)},
 		{path: "/livez", methods: get(live, nil)},
 		{path: "/readyz", methods: get(ready, nil)},

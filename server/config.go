@@ -54,6 +54,7 @@ type Config struct {
 	Now      func() time.Time                                         // instead of the clock
 	NoSync   bool                                                     // leave fsync out
 	disk     disk                                                     // instead of the one under Data
+	step     func(context.Context, string)                            // called where a node may die; nil otherwise
 	machine  func(raft.BatchingFSM) raft.BatchingFSM                  // what Raft is given, around the replica
 	reads    uint64                                                   // instead of fsm.Reads
 }

@@ -50,6 +50,7 @@ func (n *Node) Restore(ctx context.Context, from io.Reader, opt RestoreOptions) 
 	if err != nil {
 		return Restored{}, err
 	}
+	e.at("received")
 	if err := e.mayRestore(ctx, &about, opt); err != nil {
 		return Restored{}, err
 	}
@@ -65,6 +66,13 @@ func (n *Node) Restore(ctx context.Context, from io.Reader, opt RestoreOptions) 
 		return Restored{}, AsError(err).toldBy(e.leaderID())
 	}
 	return Restored{Backup: about, Epoch: to.Epoch, Rev: to.Rev}, nil
+}
+
+// at tells tests how far a restore is.
+func (e *engine) at(step string) {
+	if e.node.cfg.step != nil {
+		e.node.cfg.step(e.ctx, step)
+	}
 }
 
 // receiveBackup stages a backup that a client sends.
@@ -124,7 +132,7 @@ func (e *engine) mayRestore(ctx context.Context, about *fsm.BackupInfo, opt Rest
 	defer view.Close()
 	if about.Group != e.node.groupID() && !view.Empty() && !opt.Foreign {
 		return failure(KindConflict, NotApplied,
-			"the backup is of another group (%s) and would take the place of what this one has: say foreign if that is meant", about.Group)
+			"the backup is of another group (%s) and would take the place of what this one has: restore it with --foreign (?foreign=true) if that is meant", about.Group)
 	}
 	return nil
 }
@@ -141,6 +149,7 @@ func (e *engine) restore(ctx context.Context, what fsm.Restore) (res restoredAt,
 			err = e.spread(ctx, what, to)
 		}
 		if err == nil {
+			e.at("spread")
 			res, err = e.order(ctx, what, to)
 		}
 		failed := AsError(err)
@@ -174,15 +183,18 @@ func (t *term) restore(ctx context.Context, what fsm.Restore) (restoredAt, error
 	case <-ctx.Done():
 		return restoredAt{}, failure(KindOverloaded, NotApplied, "a change of the group is under way: try again")
 	}
-	if err := t.e.storage.refuse(fsm.TypeTodo); err != nil {
+	e := t.e
+	if err := e.storage.refuse(fsm.TypeTodo); err != nil {
 		return restoredAt{}, err
 	}
 	if err := t.vouched(ctx, what.Hash); err != nil {
 		return restoredAt{}, err
 	}
+	e.at("vouched")
 	what.Epoch = newEpoch()
-	t.e.node.log.Info("restores a backup", "sha256", what.Hash, "bytes", what.Size, "epoch", what.Epoch)
+	e.node.log.Info("restores a backup", "sha256", what.Hash, "bytes", what.Size, "epoch", what.Epoch)
 	res, err := t.propose(ctx, fsm.TypeRestore, what.Encode())
+	e.at("applied")
 	return restoredAt{res.Epoch, res.Rev}, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,63 +227,91 @@ func TestRestoreRefuses(t *testing.T) {
 	})
 }
 
-// Leaders die while a backup is restored, at a moment that differs each time. What was acknowledged before the
-// backup is there afterwards, what was acknowledged after the restore too, and the answer was true.
-func TestRestoreUnderLeadersThatDie(t *testing.T) {
-	for run := range 8 {
-		t.Run(fmt.Sprint(run), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newSim(t)
-				s.group(3)
-				s.adds(30)
-				b := s.backup("n1")
-				had := slices.Clone(s.acked)
-				was := s.epoch()
-				at := s.named("follower")
-				stop := make(chan struct{})
-				var load sync.WaitGroup
-				for i := range 3 {
-					load.Go(func() {
-						for {
-							select {
-							case <-stop:
-								return
-							case <-time.After(time.Millisecond):
-								_, _ = s.add(at, fmt.Sprintf("load%d", i), WriteOptions{}) // lost or not, as it comes
-							}
-						}
-					})
-				}
-				var res Restored
-				var err error
-				load.Go(func() {
-					res, err = s.restore(at, b, false)
-					close(stop)
-				})
-				time.Sleep(time.Duration(run) * 500 * time.Microsecond)
-				leader := s.named("leader")
-				s.crash(leader)
-				time.Sleep(time.Duration(run%3) * time.Second)
-				if _, err := s.start(leader, nil); err != nil {
-					t.Fatal(err)
-				}
-				load.Wait()
-				s.settle()
-				now := s.epoch()
-				switch {
-				case err == nil && now != res.Epoch:
-					t.Errorf("restored into epoch %d, it is %d", res.Epoch, now)
-				case err != nil && AsError(err).Outcome == NotApplied && now != was:
-					t.Errorf("%v, but the epoch is another one", err)
-				case err != nil && AsError(err).Outcome == Applied:
-					t.Error(err)
-				}
-				s.acked, s.unknown = had, append(s.acked, s.unknown...)
-				s.adds(6)
-				s.check()
+// The leader dies, or the node that was asked, at each step of a restore under load. What was acknowledged before
+// the backup is there afterwards, what was acknowledged after the restore too, and the answer was true.
+func TestRestoreWhileNodesDie(t *testing.T) {
+	for _, step := range []string{"received", "spread", "vouched", "applied"} {
+		for _, victim := range []string{"leader", "the node that was asked"} {
+			t.Run(victim+" when "+step, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { restoreAndDie(t, step, victim) })
 			})
+		}
+	}
+}
+
+func restoreAndDie(t *testing.T, step, victim string) {
+	s := newSim(t)
+	came, goOn, reached := make(chan struct{}), make(chan struct{}), atomic.Bool{}
+	s.set = func(c *Config) {
+		c.step = func(ctx context.Context, at string) {
+			if at != step || !reached.CompareAndSwap(false, true) {
+				return
+			}
+			close(came)
+			select {
+			case <-goOn:
+			case <-ctx.Done(): // it is this node that dies
+			}
+		}
+	}
+	s.group(3)
+	s.adds(30)
+	b := s.backup("n1")
+	had := slices.Clone(s.acked)
+	was, leader := s.epoch(), s.named("leader")
+	asked := s.named("follower")
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	for i, id := range s.running() {
+		load.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+					_, _ = s.add(id, fmt.Sprintf("load%d", i), WriteOptions{}) // lost or not, as it comes
+				}
+			}
 		})
 	}
+	var res Restored
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		res, err = s.restore(asked, b, false)
+	}()
+	<-came
+	dies := leader
+	if victim != "leader" {
+		dies = asked
+	}
+	s.crash(dies)
+	close(goOn)
+	time.Sleep(time.Second)
+	for _, id := range s.ids {
+		if s.node(id) == nil {
+			if _, err := s.start(id, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	<-done
+	close(stop)
+	load.Wait()
+	s.settle()
+	now := s.epoch()
+	switch {
+	case err == nil && now != res.Epoch:
+		t.Errorf("restored into epoch %d, it is %d", res.Epoch, now)
+	case err != nil && AsError(err).Outcome == NotApplied && now != was:
+		t.Errorf("%v, but the epoch is another one", err)
+	case err == nil && dies == asked, step == "applied" && now == was:
+		t.Errorf("%v, epoch %d, was %d", err, now, was)
+	}
+	s.acked, s.unknown = had, append(s.acked, s.unknown...)
+	s.adds(6)
+	s.check()
 }
 
 func (s *sim) epoch() uint64 {
@@ -311,14 +340,23 @@ func TestStagedIsDropped(t *testing.T) {
 		if n.engine().staging.vow(vow{term + 1, hash}) || n.engine().staging.vow(vow{term, "another"}) {
 			t.Error("it vows what it cannot hold")
 		}
-		time.Sleep(stagedFor / 2)
+		age := func(by time.Duration) { // hours of virtual time take seconds
+			n.engine().staging.mu.Lock()
+			defer n.engine().staging.mu.Unlock()
+			k := n.engine().staging.kept[hash]
+			k.since = k.since.Add(-by)
+			n.engine().staging.kept[hash] = k
+		}
+		time.Sleep(2 * time.Second)
+		age(stagedFor / 2)
+		time.Sleep(2 * time.Second)
 		if len(n.engine().replica.Staged()) != 1 {
 			t.Error("dropped too early")
 		}
 		if !n.engine().staging.vow(vow{term, hash}) {
 			t.Error("it does not vow")
 		}
-		time.Sleep(2 * stagedFor)
+		age(stagedFor)
 		s.cutLogs()
 		s.mayDropAt(n, false) // its entry may come in this term
 		if err := n.Transfer(context.Background(), ""); err != nil {
@@ -329,7 +367,8 @@ func TestStagedIsDropped(t *testing.T) {
 		if _, err := n.engine().replica.Stage(bytes.NewReader(b), true); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * stagedFor)
+		time.Sleep(2 * time.Second)
+		age(stagedFor)
 		s.mayDropAt(n, true)
 		if _, err := os.Stat(filepath.Join(n.folder.dir, "restore-"+hash+".backup")); err == nil {
 			t.Error("the file is still there")

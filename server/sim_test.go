@@ -28,6 +28,7 @@ type sim struct {
 	mu   sync.Mutex
 	ids  []string
 	live map[string]*Node
+	set  func(*Config)            // for all nodes, beside what start is told
 	skew map[string]*atomic.Int64 // of each node's clock, ns
 	mark time.Duration            // Config.MarkInterval
 
@@ -89,8 +90,10 @@ func (s *sim) start(id string, set func(*Config)) (*Node, error) {
 		Dial:     s.dialFrom(id + ":70"),
 		Now:      func() time.Time { return time.Now().Add(time.Duration(skew.Load())) },
 	}
-	if set != nil {
-		set(&cfg)
+	for _, set := range []func(*Config){s.set, set} {
+		if set != nil {
+			set(&cfg)
+		}
 	}
 	n, err := Open(cfg)
 	if err != nil {

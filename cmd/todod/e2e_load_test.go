@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +33,11 @@ const loadLists = 8
 func loadList(i int) string { return fmt.Sprintf("load-%d", i%loadLists) }
 
 func startLoad(t *testing.T, nodes []*node, workers int) *load {
+	return startNamedLoad(t, nodes, workers, "")
+}
+
+// startNamedLoad is for more loads than one: their titles begin with a name.
+func startNamedLoad(t *testing.T, nodes []*node, workers int, name string) *load {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &load{t: t, nodes: nodes, ctx: ctx, stop: stop, acked: map[string]bool{}, no: map[string]bool{}}
 	for w := range workers {
@@ -39,7 +45,7 @@ func startLoad(t *testing.T, nodes []*node, workers int) *load {
 		go func() {
 			defer l.done.Done()
 			for i := 0; ctx.Err() == nil; i++ {
-				title := fmt.Sprintf("w%d-%d", w, i)
+				title := fmt.Sprintf("%sw%d-%d", name, w, i)
 				if w%2 == 0 {
 					l.insist(w, i, title)
 				} else {
@@ -110,7 +116,7 @@ func (l *load) once(w, i int, title string) {
 }
 
 func (l *load) insist(w, i int, title string) {
-	key := fmt.Sprintf("key-of-the-write-%s", title)
+	key := strings.ReplaceAll("key-of-the-write-"+title, " ", "-")
 	for try := 0; l.ctx.Err() == nil; try++ {
 		if l.send(l.nodes[(w+i+try)%len(l.nodes)], w, title, key) == "yes" {
 			l.ack(title)

@@ -31,7 +31,7 @@ unreachable (try again later), 6 not allowed.`,
   todod demo`,
 	}
 	root.AddCommand(serveCommand(), statusCommand(env), membersCommand(env), eventsCommand(),
-		backupCommand(env), verifyCommand(),
+		backupCommand(env), restoreCommand(), verifyCommand(),
 		joinCommand(), leaveCommand(), removeCommand(env), transferCommand(env), recoverCommand(), demoCommand(env), benchCommand(env))
 	return root
 }

@@ -101,3 +101,80 @@ func (i *idle) why(err error) error {
 	}
 	return err
 }
+
+// Restored is what a restore came to.
+type Restored struct {
+	Epoch   uint64    `json:"epoch"` // a new one: ETags, cursors and event ids of the one before are void
+	Rev     uint64    `json:"rev"`   // above all there were
+	Lists   uint64    `json:"lists"`
+	Entries uint64    `json:"entries"`
+	Group   string    `json:"group"` // that the backup was made of
+	Made    time.Time `json:"made"`
+	SHA256  string    `json:"sha256"` // of the backup
+}
+
+// Restore puts the lists of a backup in the place of those of the group. A backup of another group is refused
+// with CodeConflict where the group has any lists, unless foreign is set. It is sent to the next node only while it is
+// certain that nothing was changed. The context's end breaks it off; the client's patience is for its beginning.
+func (c *Client) Restore(ctx context.Context, from io.ReadSeeker, size int64, foreign bool) (Restored, error) {
+	var out Restored
+	r := call{method: http.MethodPost, path: "/v1/restore"}
+	if foreign {
+		r.path += "?foreign=true"
+	}
+	patience, cancel := c.bounded(ctx)
+	defer cancel()
+	_, err := c.each(patience, r, func(node string) (Meta, *Error) {
+		if _, err := from.Seek(0, io.SeekStart); err != nil {
+			return Meta{}, &Error{Err: err, Problem: Problem{Outcome: NotApplied, Detail: "the backup cannot be read: " + err.Error()}}
+		}
+		stream, idle := newIdle(ctx)
+		defer idle.stop()
+		req, err := http.NewRequestWithContext(stream, r.method, "http://"+node+r.path, &upload{from, idle})
+		if err != nil {
+			return Meta{}, broken(node, err)
+		}
+		req.ContentLength = size
+		req.Header.Set("Content-Type", "application/octet-stream")
+		req.Header.Set("User-Agent", c.opt.UserAgent)
+		resp, err := c.http.Do(req)
+		if u := (*url.Error)(nil); errors.As(err, &u) {
+			err = u.Err
+		}
+		if err != nil {
+			return Meta{}, broken(node, idle.why(err))
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		switch {
+		case resp.StatusCode != http.StatusOK:
+			return Meta{}, problem(node, resp, body)
+		case err != nil:
+			return Meta{}, broken(node, err)
+		}
+		if err := decode(resp, body, &out); err != nil {
+			return Meta{}, strange(node, err)
+		}
+		return readMeta(node, resp.Header), nil
+	})
+	return out, err
+}
+
+// upload is a body that may not stand still; once it is sent, the answer may take its time.
+type upload struct {
+	from io.Reader
+	idle *idle
+}
+
+func (u *upload) Read(b []byte) (int, error) {
+	n, err := u.from.Read(b)
+	if err == nil {
+		u.idle.moved()
+	} else {
+		u.idle.timer.Reset(restoreWait)
+	}
+	return n, err
+}
+
+// restoreWait is the most that a group takes over a restore once it has the backup.
+const restoreWait = 10 * time.Minute

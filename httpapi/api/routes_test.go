@@ -76,6 +76,10 @@ func TestRequests(t *testing.T) {
 			}
 			return err
 		}, `GET /v1/backup?consistency=stale`},
+		{func() error {
+			_, err := c.Restore(ctx, strings.NewReader("lists"), 5, true)
+			return err
+		}, `POST /v1/restore?foreign=true lists`},
 		{func() error { return c.Ready(ctx) }, `GET /readyz`},
 		{func() error { return c.Live(ctx) }, `GET /livez`},
 	} {
