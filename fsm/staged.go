@@ -106,6 +106,20 @@ func (s *staged) stage(from io.Reader, fresh bool) (about BackupInfo, err error)
 	return about, nil
 }
 
+// StageFrom stages a backup that another folder has staged, for a replica whose group is not there to be asked.
+func (r *Replica) StageFrom(dir string, what Restore) error {
+	file, err := os.Open(filepath.Join(dir, fmt.Sprintf(stagedFormat, what.Hash)))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	about, err := r.Stage(file, false)
+	if err == nil && about.Hash != what.Hash {
+		err = fmt.Errorf("the staged backup is another one: %w", ErrDamaged)
+	}
+	return err
+}
+
 // add makes a staged backup known, and the builder's replica its own.
 func (s *staged) add(about *BackupInfo, b *builder) {
 	s.mu.Lock()

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -121,7 +122,7 @@ func (s *restoring) complete(path string, m meta) (_ meta, err error) {
 		return m, err
 	}
 	s.place(&b.m, &img.meta)
-	if err := errors.Join(b.set(string(metaKey), b.m.encode()), b.commit()); err != nil {
+	if err := cmp.Or(b.set(string(metaKey), b.m.encode()), b.commit(), claim(b.db, s.r.cfg.Group)); err != nil {
 		b.close()
 		return m, err
 	}

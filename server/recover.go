@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -169,7 +170,9 @@ func (r *recovery) make(s *Survey, address raft.ServerAddress, group string) (er
 // makeReplica brings a copy of the replica to the end of the log, and then to its new group.
 func (r *recovery) makeReplica(dir string, s *Survey, found *fsm.Founding) (err error) {
 	var failed error
-	replica, err := fsm.Open(fsm.Config{Dir: dir, Fatal: func(err error) { failed = err }})
+	var replica *fsm.Replica
+	fetch := func(_ context.Context, what fsm.Restore) error { return replica.StageFrom(r.f.dir, what) }
+	replica, err = fsm.Open(fsm.Config{Dir: dir, Fetch: fetch, Fatal: func(err error) { failed = err }})
 	if err != nil {
 		return replicaExit(err)
 	}
@@ -182,7 +185,9 @@ func (r *recovery) makeReplica(dir string, s *Survey, found *fsm.Founding) (err 
 		defer logs.Close()
 		err = tail(logs, s.Replica.Index, s.Replica.Term, func(l *raft.Log) error {
 			if l.Type == raft.LogCommand || l.Type == raft.LogConfiguration { // as Raft hands over
-				replica.Apply(l)
+				if err, not := replica.Apply(l).(error); not && failed == nil {
+					failed = exit(ExitFailed, "the log restores a backup that this folder has not: recover another survivor (%v)", sentence(err))
+				}
 			}
 			return failed
 		})

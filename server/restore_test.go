@@ -383,3 +383,58 @@ func (s *sim) mayDropAt(n *Node, want bool) {
 		s.t.Errorf("%s keeps %+v", n.id, staged)
 	}
 }
+
+// A survivor whose log restores a backup that its replica has not yet come to is recovered over it, if the backup is
+// staged in its folder.
+func TestRecoverOverARestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t)
+		s.group(3)
+		s.adds(6)
+		b := s.backup("n1")
+		had := slices.Clone(s.acked)
+		s.adds(3)
+		replica := s.node("n1").engine().replica
+		if err := replica.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.ReadFile(replica.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.restore("n2", b, false); err != nil {
+			t.Fatal(err)
+		}
+		s.acked = had
+		s.adds(3)
+		s.settle()
+		dir := s.node("n1").folder.dir
+		for _, id := range s.ids {
+			s.crash(id)
+		}
+		staged, err := filepath.Glob(filepath.Join(dir, "restore-*"))
+		if err != nil || len(staged) != 1 {
+			t.Fatal(staged, err)
+		}
+		away := filepath.Join(t.TempDir(), "away")
+		if err := os.WriteFile(replica.Path(), file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(staged[0], away); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Recover(s.data("n1"), "n1"); err == nil || !strings.Contains(err.Error(), "restores a backup that this folder has not") {
+			t.Errorf("without the backup: %v", err)
+		}
+		if err := os.Rename(away, staged[0]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Recover(s.data("n1"), "n1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.start("n1", nil); err != nil {
+			t.Fatal(err)
+		}
+		s.check()
+	})
+}

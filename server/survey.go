@@ -183,6 +183,8 @@ func tail(logs *logStore, index, term uint64, visit func(*raft.Log) error) error
 // surveyExit says why a log cannot be used.
 func surveyExit(err error) error {
 	switch {
+	case errors.As(err, new(*Exit)):
+		return err
 	case errors.Is(err, fsm.ErrUnknown):
 		return exit(ExitUnknownEntry, "the log holds an entry of a newer todod: use that version (%v)", sentence(err))
 	case errors.Is(err, fsm.ErrDamaged):
