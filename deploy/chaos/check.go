@@ -36,6 +36,9 @@ func (r *run) check(l *load) error {
 	if err := l.lists.Check(history.Lists, checkTime, filepath.Join(r.dir, "lists.html")); err != nil {
 		r.find("lists: %v", err)
 	}
+	for _, one := range r.watch.complete() {
+		r.find("nobody told that %s led", one)
+	}
 	for _, n := range append(nodes, r.gone...) {
 		if err := n.complaints(); err != nil {
 			r.find("%v", err)

@@ -145,10 +145,7 @@ func (r *run) again(n *node) error {
 		return nil
 	}
 	r.tell("and it ended with %d", n.process().code)
-	if err := r.audit.read(n); err != nil {
-		r.find("%v", err)
-	}
-	return n.start()
+	return r.startAgain(n)
 }
 
 func (r *run) failedSync(f fault, who func(fault) ([]*node, error)) error {
@@ -168,7 +165,7 @@ func (r *run) failedSync(f fault, who func(fault) ([]*node, error)) error {
 	}
 	undo()
 	r.hold(f.between(0, time.Second))
-	return n.start()
+	return r.startAgain(n)
 }
 
 // smallNode is the member with a small disk, nil if there is none.

@@ -56,6 +56,9 @@ func groupFaults() []kind {
 		{"clock-back", 1, "", "a clock goes back an hour, and then is right again", func(r *run, f fault) error {
 			return r.clocks(f, -time.Hour, func(f fault) ([]*node, error) { return []*node{f.one(r.members())}, nil })
 		}},
+		{"backup", 1, "", "a backup from any node, which is verified", (*run).backup},
+		{"mayhem", 4, "", "many of the small ones, on any nodes, without regard to each other", (*run).mayhem},
+		{"split-and-kill", 1, "", "the leader is cut off, and the next one killed", (*run).splitAndKill},
 		{"snapshot-storm", 1, "", "all cut their logs at every turn, and one is away meanwhile", (*run).snapshotStorm},
 	}
 }
@@ -123,10 +126,7 @@ func (r *run) transferAndKill(f fault) error {
 	r.hold(f.between(0, 60*time.Millisecond))
 	victim.kill()
 	<-done
-	if err := r.audit.read(victim); err != nil {
-		r.find("%v", err)
-	}
-	return victim.start()
+	return r.startAgain(victim)
 }
 
 // join adds a member; victim, if not nil, is killed meanwhile.
@@ -147,7 +147,7 @@ func (r *run) join(f fault, victim *node) error {
 		r.hold(f.between(0, 300*time.Millisecond))
 		victim.kill()
 		r.hold(f.between(0, 300*time.Millisecond))
-		if err := victim.start(); err != nil {
+		if err := r.startAgain(victim); err != nil {
 			return err
 		}
 	}
@@ -249,7 +249,7 @@ func (r *run) snapshotStorm(f fault) error {
 		if err := n.terminate(); err != nil {
 			return err
 		}
-		if err := n.start(); err != nil {
+		if err := r.startAgain(n); err != nil {
 			return err
 		}
 		if err := r.ready(n); err != nil {
@@ -259,13 +259,13 @@ func (r *run) snapshotStorm(f fault) error {
 	if err := r.progress(200); err != nil {
 		return err
 	}
-	if err := away.start(); err != nil {
+	if err := r.startAgain(away); err != nil {
 		return err
 	}
 	if f.Pick/8%2 == 0 { // in the middle of what it is sent
 		r.hold(f.between(0, 500*time.Millisecond))
 		away.kill()
-		if err := away.start(); err != nil {
+		if err := r.startAgain(away); err != nil {
 			return err
 		}
 	}

@@ -74,7 +74,7 @@ func (n *node) crash() error {
 	return nil
 }
 
-// down ends some nodes, reads their logs, and starts them again after a while.
+// down ends some nodes and starts them again after a while.
 func (r *run) down(f fault, end func(*node) error, who func(fault) ([]*node, error)) error {
 	victims, err := who(f)
 	if err != nil {
@@ -90,17 +90,16 @@ func (r *run) down(f fault, end func(*node) error, who func(fault) ([]*node, err
 			return err
 		}
 	}
-	for _, n := range victims {
+	r.hold(f.between(0, 1500*time.Millisecond))
+	return r.startAgain(victims...)
+}
+
+// startAgain reads the logs of nodes that do not run, and starts them.
+func (r *run) startAgain(nodes ...*node) error {
+	for _, n := range nodes {
 		if err := r.audit.read(n); err != nil {
 			r.find("%v", err)
 		}
-	}
-	r.hold(f.between(0, 1500*time.Millisecond))
-	return r.startAll(victims)
-}
-
-func (r *run) startAll(nodes []*node) error {
-	for _, n := range nodes {
 		if err := n.start(); err != nil {
 			return err
 		}
@@ -121,7 +120,7 @@ func (r *run) killTwice(f fault) error {
 	second.kill()
 	r.tell("%s, then %s", first.id, second.id)
 	r.hold(f.between(0, time.Second))
-	return r.startAll([]*node{second, first})
+	return r.startAgain(second, first)
 }
 
 func (r *run) nodeDown(f fault) error {
@@ -136,7 +135,7 @@ func (r *run) nodeDown(f fault) error {
 		return err
 	}
 	since = time.Now()
-	if err := n.start(); err != nil {
+	if err := r.startAgain(n); err != nil {
 		return err
 	}
 	return r.watch.eventTold("node_up", n.id, since)
@@ -147,7 +146,7 @@ func (r *run) rollingRestart(f fault) error {
 		if err := n.terminate(); err != nil {
 			return err
 		}
-		if err := n.start(); err != nil {
+		if err := r.startAgain(n); err != nil {
 			return err
 		}
 		if err := r.ready(n); err != nil {

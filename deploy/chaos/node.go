@@ -104,7 +104,7 @@ func (n *node) start(join ...string) error {
 		return err
 	}
 	defer log.Close() // the process has its own
-	args := []string{"serve", "--id", n.id, "--data", n.dir, "--http", n.http, "--raft", n.raft, "--advertise-raft", n.peer, "--expiry", "2s"}
+	args := []string{"serve", "--id", n.id, "--data", n.dir, "--http", n.http, "--raft", n.raft, "--advertise-raft", n.peer, "--expiry", "2s", "--mark-interval", "1s"}
 	if n.small {
 		args = append(args, "--disk-reserve", smallReserve)
 	}

@@ -25,7 +25,8 @@ type watch struct {
 	claims  map[string]uint64 // the term in which a node said last that it leads
 	commit  uint64            // the highest index that any node called committed
 	events  []event
-	last    map[string]uint64 // seq of the last event of each run of a process
+	last    map[string]uint64  // seq of the last event of each run of a process
+	down    map[[2]string]bool // whether a run of a process told last that another node is down
 }
 
 // event is an event and the node that told it.
@@ -36,7 +37,7 @@ type event struct {
 }
 
 func newWatch(r *run) *watch {
-	return &watch{r: r, leaders: map[uint64]string{}, claims: map[string]uint64{}, last: map[string]uint64{}}
+	return &watch{r: r, leaders: map[uint64]string{}, claims: map[string]uint64{}, last: map[string]uint64{}, down: map[[2]string]bool{}}
 }
 
 // follow begins to look at a node.
@@ -130,8 +131,49 @@ func (w *watch) heard(n *node, id, data string) {
 	if seq != w.last[boot]+1 {
 		w.r.find("%s told event %d after event %d", n.id, seq, w.last[boot])
 	}
+	w.updown(e, boot)
+	if e.Type == "diverged" {
+		w.r.find("%s tells that %q has diverged", n.id, e.Node)
+	}
 	w.last[boot] = seq
 	w.events = append(w.events, e)
+}
+
+// updown checks that what a process tells of another alternates: down, up, down. Called with mu held.
+func (w *watch) updown(e event, boot string) {
+	key := [2]string{boot, e.Node}
+	switch e.Type {
+	case "node_down":
+		if w.down[key] {
+			w.r.find("%s tells twice in a row that %s is down", e.by, e.Node)
+		}
+		w.down[key] = true
+	case "node_up":
+		if was, known := w.down[key]; known && !was {
+			w.r.find("%s tells twice in a row that %s is up", e.by, e.Node)
+		}
+		w.down[key] = false
+	case "member_removed":
+		delete(w.down, key)
+	}
+}
+
+// complete says which leaders nobody told of, of those that were seen to lead.
+func (w *watch) complete() (missing []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	toldOf := map[string]bool{}
+	for _, e := range w.events {
+		if e.Type == "leader_changed" {
+			toldOf[fmt.Sprint(e.Node, " in term ", e.Term)] = true
+		}
+	}
+	for term, id := range w.leaders {
+		if one := fmt.Sprint(id, " in term ", term); !toldOf[one] {
+			missing = append(missing, one)
+		}
+	}
+	return missing
 }
 
 // eventTold waits until some node but the one that it is about told an event of a type about it.
