@@ -35,7 +35,7 @@ func newAudit(r *run) *audit {
 
 // read reads the log of a node that does not run, as far as it is committed.
 func (a *audit) read(n *node) error {
-	commit := a.r.watch.committed()
+	commit := a.r.watch.committed(n)
 	s, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(n.dir, n.id, "raft.db"), MsgpackUseNewTimeFormat: true,
 		BoltOptions: &bolt.Options{ReadOnly: true}})
 	if err != nil {

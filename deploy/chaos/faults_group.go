@@ -166,16 +166,12 @@ func (r *run) leave(f fault) error {
 	n := f.one(r.members())
 	r.tell("%s", n.id)
 	since := time.Now()
-	n.mayEnd(exitClean)
-	_, code, err := r.command("leave", "--server", n.http)
-	if err != nil {
+	// Refused, if it hears of it from the others first.
+	codes := []int{exitClean, exitRefused}
+	n.mayEnd(codes...)
+	if _, _, err := r.command("leave", "--server", n.http); err != nil {
 		return err
 	}
-	codes := []int{exitClean}
-	if code != 0 { // it was not told, and the others may have to do it
-		codes = append(codes, exitRefused)
-	}
-	n.mayEnd(codes...)
 	if err := r.takenOut(n); err != nil {
 		return err
 	}

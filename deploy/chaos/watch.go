@@ -23,7 +23,7 @@ type watch struct {
 	mu      sync.Mutex
 	leaders map[uint64]string // who led in each term, by its own word
 	claims  map[string]uint64 // the term in which a node said last that it leads
-	commit  uint64            // the highest index that any node called committed
+	commits map[string]uint64 // up to where each node said that its log is committed
 	events  []event
 	last    map[string]uint64  // seq of the last event of each run of a process
 	down    map[[2]string]bool // whether a run of a process told last that another node is down
@@ -37,7 +37,7 @@ type event struct {
 }
 
 func newWatch(r *run) *watch {
-	return &watch{r: r, leaders: map[uint64]string{}, claims: map[string]uint64{}, last: map[string]uint64{}, down: map[[2]string]bool{}}
+	return &watch{r: r, leaders: map[uint64]string{}, claims: map[string]uint64{}, commits: map[string]uint64{}, last: map[string]uint64{}, down: map[[2]string]bool{}}
 }
 
 // follow begins to look at a node.
@@ -70,7 +70,7 @@ func (w *watch) sample(n *node) {
 func (w *watch) saw(c api.Cluster) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.commit = max(w.commit, c.Commit)
+	w.commits[c.ID] = max(w.commits[c.ID], c.Commit)
 	if c.ID == "" || c.Leader != c.ID || w.claims[c.ID] != c.Term {
 		w.claims[c.ID] = 0
 		if c.Leader == c.ID {
@@ -85,10 +85,12 @@ func (w *watch) saw(c api.Cluster) {
 	w.leaders[c.Term] = c.ID
 }
 
-func (w *watch) committed() uint64 {
+// committed is up to where the log of a node is committed for certain. What others have committed beyond
+// that may be something else than what a node that died has there.
+func (w *watch) committed(n *node) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.commit
+	return w.commits[n.id]
 }
 
 // listen reads a node's events until the stream breaks, from the last one on that was heard.
