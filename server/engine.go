@@ -288,15 +288,16 @@ func (e *engine) observe(observed <-chan raft.Observation) {
 // state for the last snapshot, and would never cut a log that grows by a few entries
 // between restarts.
 func (e *engine) compact() {
-	for wait(e.ctx, compactEvery) {
+	for tried := uint64(0); wait(e.ctx, compactEvery); {
 		first, err1 := e.logs.FirstIndex()
 		last, err2 := e.logs.LastIndex()
 		if err1 != nil || err2 != nil {
 			continue // reported by the log itself
 		}
-		if last-first < e.node.cfg.TrailingLogs+e.node.cfg.SnapshotEntries && e.logs.bytes.Load() < snapshotBytes {
+		if last-first < e.node.cfg.TrailingLogs+e.node.cfg.SnapshotEntries && e.logs.bytes.Load() < snapshotBytes || last == tried {
 			continue
 		}
+		tried = last
 		conf := e.raft.ReloadableConfig()
 		if conf.TrailingLogs = e.trailing(first, last); conf.TrailingLogs == 0 {
 			continue // reported by the log itself
@@ -313,11 +314,11 @@ func (e *engine) compact() {
 	}
 }
 
-// trailing is how many entries stay in the log after a snapshot: up to trailingLogs, and to trailingBytes
+// trailing is how many entries stay in the log after a snapshot: up to the TrailingLogs of Config, and to trailingBytes
 // but for the newest few. 0 if the log cannot be read.
 func (e *engine) trailing(first, last uint64) (n uint64) {
 	size := 0
-	for i := last; i >= first && n < trailingLogs && (size < trailingBytes || n < fewestTrailing); i-- {
+	for i := last; i >= first && n < e.node.cfg.TrailingLogs && (size < trailingBytes || n < fewestTrailing); i-- {
 		var entry raft.Log
 		if err := e.logs.GetLog(i, &entry); err != nil {
 			return 0
