@@ -30,6 +30,45 @@ func TestGoldenLogs(t *testing.T) {
 	})
 }
 
+// The golden logs hold each version of each command that this program can apply: a new one comes with its
+// release.
+func TestGoldenLogsHoldEveryCommand(t *testing.T) {
+	logged := map[[2]uint8]bool{
+		{uint8(TypeRestore), 1}: true, // restored.txt has what it comes to: it needs a backup beside the log
+		{uint8(TypeTodo), 2}:    len(testTodo) > 0,
+	}
+	eachRelease(t, func(t *testing.T, dir string) {
+		b, err := os.ReadFile(filepath.Join(dir, "log.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			text, ok := strings.CutPrefix(strings.TrimSpace(line), "entry ")
+			if !ok {
+				continue
+			}
+			data, err := hex.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, cmds, err := DecodeEnvelope(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range cmds {
+				logged[[2]uint8{uint8(cmds[i].Type), cmds[i].Version}] = true
+			}
+		}
+	})
+	for typ, versions := range formats {
+		for v := range versions {
+			if !logged[[2]uint8{uint8(typ), uint8(v + 1)}] {
+				t.Errorf("no golden log has a command of type %d, version %d", typ, v+1)
+			}
+		}
+	}
+}
+
 // TestGoldenReplicas opens the replica of each release, as an upgraded node does and one that gets
 // a snapshot from the older release, and goes on with the rest of the log.
 func TestGoldenReplicas(t *testing.T) {
@@ -150,6 +189,7 @@ func writeGolden(t *testing.T, dir string) {
 func goldenHistory(n *node) {
 	n.do(&Command{Type: TypeVersion, Version: 1, Payload: Version{Reads}.Encode()})
 	history(n, 0, 50)
+	n.do(mark())
 	n.do(todoCommand(addOp("list0", "x"), todo.Op{Kind: todo.Put, List: "list0", ID: 1, Fields: todo.Fields{Title: "y", Done: true}},
 		todo.Op{Kind: todo.Patch, List: "list0", ID: 2, Fields: todo.Fields{Set: todo.FieldDate}}, todo.Op{Kind: todo.Delete, List: "list1", ID: 1}))
 	n.do(todoCommand(todo.Op{Kind: todo.DeleteList, List: "list2"}), addCommand("list2", "anew"), todoCommand(todo.Op{Kind: todo.Delete, List: "none", ID: 1}))
