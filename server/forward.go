@@ -30,7 +30,7 @@ func newForwarder(e *engine) *forwarder {
 // submit queues a command for the leader. It does not block.
 func (f *forwarder) submit(c *pending) {
 	f.mu.Lock()
-	if len(f.queue) >= maxWaiting || f.bytes >= maxWaitingBytes {
+	if len(f.queue) >= maxWaitingHere || f.bytes >= maxWaitingBytes {
 		f.mu.Unlock()
 		c.fail(failure(KindOverloaded, NotApplied, "this node has too many writes waiting: try again"))
 		return

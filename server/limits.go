@@ -9,9 +9,11 @@ const (
 	maxProcesses = 20_000
 	// maxMailbox is how many commands may wait at one list before it answers 429.
 	maxMailbox = 1024
-	// maxWaiting is how many commands may wait for the proposer, over all lists, before
-	// the node answers 503: some seconds of work.
-	maxWaiting = 32_768
+	// maxWaiting is how many commands may wait for the proposer, over all lists, and maxWaitingHere at a
+	// follower, before the node answers 503: together less than a second of work for three small
+	// machines. What waits for longer is worth less to its caller than a refusal at once.
+	maxWaiting     = 4096
+	maxWaitingHere = 2048
 	// maxWaitingBytes bounds the same in bytes: a command may be 1 MiB.
 	maxWaitingBytes = 64 << 20
 	// maxEntryBytes bounds what is coalesced into one log entry. Raft's thresholds count

@@ -17,6 +17,10 @@ func TestWritesGoToTheNewLeaderWhenTheOldIsPaused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		s.await("both have all of the log", func() bool { // else one of them cannot win
+			end := s.node(old).engine().raft.LastIndex()
+			return s.node(ids[0]).engine().raft.LastIndex() == end && s.node(ids[1]).engine().raft.LastIndex() == end
+		})
 		s.isolate(old)
 		var all sync.WaitGroup
 		for range 2 * maxForwards {
