@@ -57,6 +57,8 @@ type Config struct {
 	step     func(context.Context, string)                            // called where a node may die; nil otherwise
 	machine  func(raft.BatchingFSM) raft.BatchingFSM                  // what Raft is given, around the replica
 	reads    uint64                                                   // instead of fsm.Reads
+	// keepStuck leaves a Raft stuck that had a replica installed over a log that went on without it.
+	keepStuck bool
 }
 
 func (c *Config) fill() {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -27,6 +28,8 @@ type engine struct {
 	raft    *raft.Raft
 
 	term       atomic.Pointer[term] // this node's leadership, once it is usable
+	boot       string               // of this engine: the session's, whose numbers begin anew with it
+	sendings   sendings
 	numbers    numbers
 	opening    chan struct{} // a token while the session is being opened
 	forwarder  *forwarder
@@ -60,7 +63,8 @@ const (
 // A node that was let into a group is a member from when its files are there, and before its Raft runs: it never voted in
 // what it might yet wipe, and a member without a log has lost it.
 func openEngine(n *Node, found bool) (e *engine, err error) {
-	e = &engine{node: n, opening: make(chan struct{}, 1), backups: make(chan struct{}, maxBackups), restoring: make(chan struct{}, 1), led: make(chan struct{})}
+	e = &engine{node: n, boot: rand.Text(), opening: make(chan struct{}, 1), backups: make(chan struct{}, maxBackups),
+		restoring: make(chan struct{}, 1), led: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.changes.next = make(chan struct{})
 	e.forwarder = newForwarder(e)
@@ -71,7 +75,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	if err := e.openFiles(); err != nil {
 		return nil, err
 	}
-	e.trans = newTransport(n, &e.logs.term)
+	e.trans = newTransport(e)
 	if n.folder.phase() == phaseJoining {
 		err = n.folder.change(func(s *folderState) {
 			if s.Phase == phaseJoining { // it may have been told by now that it was removed

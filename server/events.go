@@ -13,8 +13,9 @@ const (
 	LeaderChanged = "leader_changed"
 	MemberAdded   = "member_added"
 	MemberRemoved = "member_removed"
-	Diverged      = "diverged" // a node's data differs from the group's; about "" when nobody knows whose is right
-	Agreed        = "agreed"   // a majority's data is the same again
+	Diverged      = "diverged"      // a node's data differs from the group's; about "" when nobody knows whose is right
+	SnapshotLoop  = "snapshot_loop" // a node is sent the whole replica again and again
+	Agreed        = "agreed"        // a majority's data is the same again
 )
 
 // diskEvent is the type of event that tells how a node's disk is now: disk_ok, disk_low, disk_stalled.

@@ -12,6 +12,7 @@ type metrics struct {
 	reads     *prometheus.CounterVec
 	rounds    prometheus.Counter
 	elections prometheus.Counter
+	snapshots prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
@@ -27,6 +28,7 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 		retries:   counter("write_retries_total", "Writes that were sent to a leader a second time, under the same number."),
 		rounds:    counter("read_rounds_total", "Rounds that confirmed a leader for linearizable reads."),
 		elections: counter("campaigns_total", "Elections this node began because the leader's process was dead."),
+		snapshots: counter("snapshots_sent_total", "Whole replicas this node sent to others as leader."),
 		live:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "todod", Name: "registry_processes", Help: "Live list processes; on the leader only."}),
 		reads:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "todod", Name: "reads_total", Help: "Reads by the level that was given."}, []string{"level"}),
 	}
@@ -65,6 +67,8 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	gauge("reads_version", "Highest version of a group that this node can read.", func(e *engine) float64 {
 		return float64(e.node.reads())
 	})
+	gauge("snapshot_loops", "Nodes that this one sent the whole replica three times or more within 5 minutes.",
+		func(e *engine) float64 { return float64(e.sendings.loops()) })
 	gauge("disk_free_bytes", "Room on the disk of the data folder.", func(e *engine) float64 {
 		return float64(e.storage.free.Load())
 	})

@@ -18,13 +18,16 @@ type transport struct {
 	*raft.NetworkTransport
 	term   *steadyTerm
 	handle func(raft.RPC) // Raft's own handler of heartbeats
-	in     chan raft.RPC
-	raft   atomic.Pointer[raft.Raft] // nil until it runs
-	start  time.Time
-	heard  atomic.Int64 // when a leader's message came last, since start; 0 for never
-	closed chan struct{}
-	once   sync.Once
-	done   sync.WaitGroup
+	// sending is asked before a replica goes to a peer; install takes one that came, and says whether to go on.
+	sending func(to string) error
+	install func(raft.RPC, *raft.InstallSnapshotRequest) bool
+	in      chan raft.RPC
+	raft    atomic.Pointer[raft.Raft] // nil until it runs
+	start   time.Time
+	heard   atomic.Int64 // when a leader's message came last, since start; 0 for never
+	closed  chan struct{}
+	once    sync.Once
+	done    sync.WaitGroup
 }
 
 var (
@@ -33,8 +36,9 @@ var (
 	_ raft.WithClose   = (*transport)(nil)
 )
 
-func newTransport(n *Node, term *steadyTerm) *transport {
-	t := &transport{term: term, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
+func newTransport(e *engine) *transport {
+	n := e.node
+	t := &transport{term: &e.logs.term, sending: e.sending, install: e.install, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.port.RaftLayer(), MaxPool: 3, Timeout: transportTimeout,
 		Logger: newHclogger(n.log), MsgpackUseNewTimeFormat: true,
@@ -49,6 +53,12 @@ func (t *transport) pump() {
 		select {
 		case rpc := <-t.NetworkTransport.Consumer():
 			t.listen(rpc)
+			if req, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok && t.raft.Load() != nil {
+				if !t.install(rpc, req) {
+					return
+				}
+				continue
+			}
 			rpc.Command = t.vouch(rpc.Command)
 			select {
 			case t.in <- rpc:
@@ -227,6 +237,9 @@ func (t *transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *
 }
 
 func (t *transport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if err := t.sending(string(id)); err != nil {
+		return err
+	}
 	return t.NetworkTransport.InstallSnapshot(id, peer.Target(id, to), req, resp, data)
 }
 

@@ -238,7 +238,7 @@ func (e *engine) openSession(ctx context.Context) error {
 		return nil
 	}
 	w := write{n: e.node, e: e, cmd: fsm.Command{Type: fsm.TypeSession, Version: 1,
-		Payload: fsm.Session{Node: e.node.id, Boot: e.node.boot}.Encode()}}
+		Payload: fsm.Session{Node: e.node.id, Boot: e.boot}.Encode()}}
 	res, err := w.try(ctx)
 	if err != nil {
 		failed := AsError(err)

@@ -1,0 +1,203 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"todod/fsm"
+)
+
+// cutOffLeader makes a group of three whose first leader, n1, died after it had gone on by itself for long: its log says other
+// things than the group's from the same index on, and is longer than where the others' log begins.
+func cutOffLeader(t *testing.T) (s *sim, old string) {
+	s = newSim(t)
+	s.group(3)
+	s.settle()
+	old = s.named("leader")
+	term := s.node(old).engine().raft.CurrentTerm()
+	s.crash(old)
+	logs := openTestLog(t, filepath.Join(s.data(old), old, logName))
+	last, err := logs.LastIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(2 * trailingLogs) { // as it would have appended them
+		l := &raft.Log{Index: last + 1 + i, Term: term, Data: fsm.EncodeEnvelope(fsm.Stamp{Term: term}, nil)}
+		if err := logs.StoreLog(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := logs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	at := s.named("leader")
+	for range trailingLogs + 300 {
+		if _, err := s.add(at, "bob", WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.node(at).engine().raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	if first, _ := s.node(at).engine().logs.FirstIndex(); first <= last {
+		t.Fatalf("the log begins at %d, the old leader's was left at %d", first, last)
+	}
+	return s, old
+}
+
+func (s *sim) told(typ, about string) (n int) {
+	for _, id := range s.running() {
+		got, _ := s.node(id).events.since(0)
+		for _, ev := range got {
+			if ev.Type == typ && ev.Node == about {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// A replica that goes to a node whose log had gone on without the group is installed once.
+func TestReplicaOverADivergentLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, old := cutOffLeader(t)
+		n, err := s.start(old, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := n.engine()
+		s.await("another engine", func() bool { return n.engine() != nil && n.engine() != e })
+		s.check()
+		for range 50 {
+			if _, err := s.add(old, "bob", WriteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		s.check()
+		if count := s.leader().engine().sendings.count(old); count < 1 || count > 2 {
+			t.Errorf("the replica was sent %d times", count)
+		}
+		if s.told(SnapshotLoop, old) > 0 {
+			t.Error("that is no loop")
+		}
+		s.crash(old) // and its files are sound
+		if _, err := s.start(old, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.check()
+	})
+}
+
+// Without the cure it is the loop that Raft has: the third time in five minutes is told, once in that time.
+func TestSnapshotLoopIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, old := cutOffLeader(t)
+		if _, err := s.start(old, func(c *Config) { c.keepStuck = true }); err != nil {
+			t.Fatal(err)
+		}
+		e := s.leader().engine()
+		s.await("the loop to be told", func() bool { return s.told(SnapshotLoop, old) > 0 })
+		s.await("the loop to go on", func() bool { return e.sendings.count(old) > loopCount+1 })
+		if n := e.sendings.loops(); n != 1 {
+			t.Errorf("%d loops", n)
+		}
+		if told := s.told(SnapshotLoop, old); told != 1 {
+			t.Errorf("told %d times within %s", told, loopWithin)
+		}
+		s.crash(old) // a restart is a cure
+		if _, err := s.start(old, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.check()
+		time.Sleep(loopWithin + time.Second)
+		if n := e.sendings.loops(); n != 0 {
+			t.Errorf("%d loops after %s of quiet", n, loopWithin)
+		}
+	})
+}
+
+func (s *sendings) count(to string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.recent(to))
+}
+
+// sentReplica is a replica as a leader sends it.
+type sentReplica struct {
+	req  raft.InstallSnapshotRequest
+	data []byte
+}
+
+func (s *sim) replica(t *testing.T) sentReplica {
+	t.Helper()
+	e := s.leader().engine()
+	if err := e.replica.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	meta, rc, err := e.replica.Snapshots().Open("replica")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	data, err := io.ReadAll(rc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sentReplica{data: data, req: raft.InstallSnapshotRequest{
+		RPCHeader:       raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(e.node.id), Addr: []byte(e.node.advertise)},
+		SnapshotVersion: meta.Version, Term: e.raft.CurrentTerm(), LastLogIndex: meta.Index, LastLogTerm: meta.Term, Size: meta.Size,
+		Configuration: raft.EncodeConfiguration(meta.Configuration), ConfigurationIndex: meta.ConfigurationIndex}}
+}
+
+func (r *sentReplica) to(n *Node) (success bool) {
+	answer := make(chan raft.RPCResponse, 1)
+	n.engine().install(raft.RPC{Command: &r.req, Reader: bytes.NewReader(r.data), RespChan: answer}, &r.req)
+	got := <-answer
+	resp, ok := got.Response.(*raft.InstallSnapshotResponse)
+	return ok && resp.Success && got.Error == nil
+}
+
+// A replica that arrives late takes nothing away that was applied since.
+func TestLateReplica(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, s *sim) {
+		add := func(n int) {
+			t.Helper()
+			for range n {
+				if _, err := s.add(s.named("leader"), "bob", WriteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.settle()
+		}
+		add(50)
+		r := s.replica(t)
+		add(50)
+		n := s.node(s.followers()[0])
+		before := n.engine().replica.Hash()
+		if !r.to(n) {
+			t.Error("a replica whose end the log still holds was refused: the leader could not go on")
+		}
+		if after := n.engine().replica.Hash(); after != before {
+			t.Errorf("it was at %+v and is at %+v", before, after)
+		}
+		add(trailingLogs + 50)
+		if err := n.engine().raft.Snapshot().Error(); err != nil {
+			t.Fatal(err)
+		}
+		before = n.engine().replica.Hash()
+		if r.to(n) {
+			t.Error("a replica from before the log began was taken")
+		}
+		if after := n.engine().replica.Hash(); after != before {
+			t.Errorf("it was at %+v and is at %+v", before, after)
+		}
+		s.check()
+	})
+}
