@@ -4,7 +4,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 HTTP     ?= $(or $(TODOD_HTTP),127.0.0.1:5454)
-FUZZTIME ?= 3s
+FUZZTIME ?= 10s
 SEED     ?= 0
 DURATION ?= 2h
 SOAK     ?= bin/soak.html
@@ -43,7 +43,7 @@ race: ## all tests under the race detector, the long loops trimmed
 		echo "race: left out, for there is no C compiler ($$(go env CC))"; [ "$(CI)" != true ]; \
 	fi
 
-fuzz: ## each fuzz target for FUZZTIME (3s)
+fuzz: ## each fuzz target for FUZZTIME (10s)
 	@set -e; for pkg in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "fuzz $$pkg $$target"; \

@@ -3,6 +3,7 @@ package fsm
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -185,4 +186,54 @@ func TestFuzzSeeds(t *testing.T) {
 			t.Errorf("%s is not what this program writes: the format changed, %v", path, err)
 		}
 	}
+}
+
+// FuzzReceived damages a replica on its way from another node: it is refused and nothing changes, or it holds what was
+// sent. The process never ends.
+func FuzzReceived(f *testing.F) {
+	n := newNode(f)
+	n.do(openSession("n1", "boot"), numbered(keyed(addCommand("bob", "one"), "a key of 16 bytes"), 1, 1, 1), addCommand("ann", "two"))
+	want := n.r.Hash()
+	if err := n.r.Close(); err != nil {
+		f.Fatal(err)
+	}
+	sent, err := os.ReadFile(filepath.Join(n.dir, FileName))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint32(0), []byte{}, uint32(0))
+	f.Add(uint32(8), []byte{0xff, 0xff}, uint32(0))
+	f.Add(uint32(4096*2+10), []byte{0, 0}, uint32(0))
+	f.Add(uint32(4096*3), make([]byte, 4096), uint32(0))
+	f.Add(uint32(0), []byte{}, uint32(4096))
+	f.Fuzz(func(t *testing.T, at uint32, with []byte, cut uint32) {
+		b := bytes.Clone(sent)
+		copy(b[int(at)%len(b):], with)
+		b = b[:len(b)-int(cut)%len(b)]
+		r, err := Open(Config{Dir: t.TempDir(), NoSync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := r.Hash()
+		s, err := r.Snapshots().Create(raft.SnapshotVersionMax, want.Index, 1, raft.Configuration{}, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		now := before
+		if err := s.Close(); err == nil {
+			if err := r.Restore(io.NopCloser(bytes.NewReader(nil))); err != nil {
+				t.Fatalf("checked, and then %v", err)
+			}
+			now = want
+		}
+		if got := r.Hash(); got != now {
+			t.Fatalf("the hash is %+v, want %+v", got, now)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

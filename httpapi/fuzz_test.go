@@ -193,3 +193,78 @@ func FuzzConditional(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCursor reads cursors: one that is taken has one spelling, is of the query that was asked, and says what was put into it.
+func FuzzCursor(f *testing.F) {
+	f.Add("", uint64(0), uint64(0), uint64(0), "")
+	f.Add(cursor{epoch: testEpoch, query: 7, id: 1, text: "2018-12-19"}.String(), uint64(7), uint64(1), uint64(1), "bob")
+	f.Add("AQ", uint64(7), uint64(1)<<63, uint64(1)<<63, strings.Repeat("x", todo.MaxListName))
+	f.Fuzz(func(t *testing.T, raw string, query, epoch, id uint64, text string) {
+		if c, err := parseCursor(raw, query); err == nil && (c.query != query || c.epoch == 0 || len(c.text) > len(raw)) {
+			t.Fatalf("%q: %+v", raw, c)
+		}
+		own := cursor{epoch: epoch, query: query, id: id, text: text}
+		c, err := parseCursor(own.String(), query)
+		if fits := epoch != 0 && len(text) <= todo.MaxListName; fits && (err != nil || c != own) {
+			t.Fatalf("%+v became %+v, %v", own, c, err)
+		}
+		if _, err := parseCursor(own.String(), query+1); err == nil {
+			t.Fatalf("%+v was taken for another query's", own)
+		}
+	})
+}
+
+// FuzzPatch sends merge patches: what comes of one that is taken is what RFC 7396 says, and one that is refused changes nothing.
+func FuzzPatch(f *testing.F) {
+	for _, body := range []string{`{}`, `{"title":"b"}`, `{"date":null,"done":null}`, `{"title":null}`, `{"done":true,"date":"2018-12-20"}`, `{"title":""}`,
+		`{"id":2}`, `null`, `[]`, `{"title":{"a":null}}`, `{"done":"true"}`, `{"date":"2018-02-30"}`} {
+		f.Add([]byte(body))
+	}
+	s := New(Config{Node: newTestNode(f)})
+	send := func(method, path, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w
+	}
+	entry := func(t *testing.T, w *httptest.ResponseRecorder) (e api.Entry) {
+		if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		return e
+	}
+	const path = "/v1/lists/bob/entries/1"
+	send("POST", "/v1/lists/bob/entries", `{"title":"a"}`)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		before := entry(t, send("PUT", path, `{"title":"a","date":"2018-12-19","done":true}`))
+		w := send("PATCH", path, string(body))
+		if after := entry(t, send("GET", path, "")); w.Code != 200 {
+			if w.Code != 400 || after != before {
+				t.Fatalf("%q: %d, and %+v became %+v", body, w.Code, before, after)
+			}
+			return
+		}
+		var patch map[string]any
+		if err := json.Unmarshal(body, &patch); err != nil || patch == nil {
+			t.Fatalf("took %q: %v", body, err)
+		}
+		want := before
+		for name, value := range patch {
+			switch name {
+			case "title":
+				want.Title = value.(string)
+			case "date":
+				want.Date, _ = value.(string)
+			case "done":
+				want.Done, _ = value.(bool)
+			default:
+				t.Fatalf("took %q", body)
+			}
+		}
+		got := entry(t, w)
+		if got.Title != want.Title || got.Date != want.Date || got.Done != want.Done || got.ID != want.ID || got.Created != want.Created {
+			t.Fatalf("%q made %+v of %+v", body, got, before)
+		}
+	})
+}
