@@ -128,7 +128,8 @@ func TestCrashInSnapshot(t *testing.T) {
 		n.truncate(last - 1)
 		c.at("truncated")
 	}
-	c.check(t, want, "applied", "truncated")
+	c.check(t, want, "applied", "snapshot: begun", "flush: the rows are frozen", "flush: the rows are in the file",
+		"snapshot: the replica is durable", "snapshot", "truncated")
 }
 
 func TestSnapshotCountsBarriers(t *testing.T) {
@@ -171,7 +172,7 @@ func TestCrashInRestore(t *testing.T) {
 		t.Errorf("restored %+v, sent %+v", conf, want)
 	}
 	c.check(t, leader, "receive: some is written", "receive: all is written", "receive: the file is durable", "receive: the file is checked",
-		"restore: the old file is closed", "restore: the new file is in place", "restored")
+		"restore: the old file is closed", "restore: the new file is in place", "restore: the new file is open", "restored")
 }
 
 func TestCrashInCreate(t *testing.T) {

@@ -33,7 +33,8 @@ type Config struct {
 	// stages it. Nothing is applied meanwhile. It returns an error when the node stops, or when ctx ends: a
 	// replica was received that is further. Without it, only what is staged can be restored.
 	Fetch func(ctx context.Context, what Restore) error
-	Reads uint64 // in place of the highest version of a group that this program reads: for tests
+	Reads uint64       // in place of the highest version of a group that this program reads: for tests
+	Step  func(string) // called where a crash may come, with a name that DESIGN.md has: for tests
 }
 
 // FileName is the name of the replica's file in its folder.
@@ -92,7 +93,7 @@ func Open(cfg Config) (*Replica, error) {
 	if r.staged, err = openStaged(cfg.Dir, cfg.NoSync, r.step); err != nil {
 		return nil, err
 	}
-	r.store = &store{path: path, noSync: cfg.NoSync, limit: maxDirty, ended: make(chan struct{}),
+	r.store = &store{path: path, noSync: cfg.NoSync, limit: maxDirty, step: cfg.Step, ended: make(chan struct{}),
 		onFail: r.fatal, opened: r.loaded, freeze: r.freezeResults}
 	if err := r.store.open(); err != nil {
 		return nil, err

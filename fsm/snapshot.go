@@ -49,6 +49,7 @@ func (p *persist) Persist(to raft.SnapshotSink) error {
 	if !ok {
 		return errors.Join(errors.New("a snapshot goes to the replica's own store only"), to.Cancel())
 	}
+	p.r.store.at("snapshot: begun")
 	err := p.r.store.flush(func(m *meta) error { return p.amend(m, own.meta) })
 	if err == nil {
 		err = p.check()
@@ -56,6 +57,7 @@ func (p *persist) Persist(to raft.SnapshotSink) error {
 	if err != nil {
 		return errors.Join(err, to.Cancel())
 	}
+	p.r.store.at("snapshot: the replica is durable")
 	return to.Close()
 }
 

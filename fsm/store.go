@@ -193,7 +193,11 @@ func (s *store) replace(path string) error {
 		return err
 	}
 	s.at("restore: the new file is in place")
-	return s.open()
+	if err := s.open(); err != nil {
+		return err
+	}
+	s.at("restore: the new file is open")
+	return nil
 }
 
 func (s *store) at(step string) {

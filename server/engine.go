@@ -122,6 +122,7 @@ func (e *engine) openFiles() (err error) {
 	if e.logs, err = openLogStore(filepath.Join(n.folder.dir, logName), n.cfg.NoSync, e.storage.writes, n.storageFailed); err != nil {
 		return logExit(err)
 	}
+	e.logs.step = e.at
 	defer func() {
 		if err != nil {
 			_ = e.logs.Close()
@@ -139,7 +140,8 @@ func (e *engine) openFiles() (err error) {
 // openReplica opens the replica. One that was lost is made anew if the log still tells all of it.
 func (e *engine) openReplica(lost bool) (err error) {
 	n := e.node
-	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, Group: n.groupID(), NoSync: n.cfg.NoSync, Reads: n.cfg.reads, Fatal: n.storageFailed, Fetch: e.staging.fetch})
+	e.replica, err = fsm.Open(fsm.Config{Dir: n.folder.dir, Group: n.groupID(), NoSync: n.cfg.NoSync, Reads: n.cfg.reads, Fatal: n.storageFailed,
+		Fetch: e.staging.fetch, Step: e.at})
 	if err != nil {
 		return err
 	}

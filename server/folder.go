@@ -265,7 +265,7 @@ func (f *folder) replaceFile(name string, b []byte) (err error) {
 		return err
 	}
 	_, err = tmp.Write(b)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+	if err = errors.Join(err, ownAs(f.dir, tmp.Name()), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp.Name(), filepath.Join(f.dir, name)); err != nil {

@@ -31,6 +31,7 @@ type logStore struct {
 	term   steadyTerm
 	writes *underway
 	fatal  func(error)
+	step   func(string) // for tests: called where a crash may come; nil otherwise
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -144,7 +145,16 @@ func (s *logStore) IsMonotonic() bool { return true }
 
 // DeleteRange takes entries away.
 func (s *logStore) DeleteRange(first, last uint64) error {
-	return s.write("cut the log", func() error { return s.BoltStore.DeleteRange(first, last) })
+	s.at("log: about to be cut")
+	err := s.write("cut the log", func() error { return s.BoltStore.DeleteRange(first, last) })
+	s.at("log: cut")
+	return err
+}
+
+func (s *logStore) at(step string) {
+	if s.step != nil {
+		s.step(step)
+	}
 }
 
 // Set and SetUint64 keep Raft's term and vote.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/hashicorp/raft"
 
@@ -261,6 +262,9 @@ func (r *recovery) exchange() (*Recovered, error) {
 			return nil, exit(ExitStorage, "the files could not be exchanged, call todod recover again: %v", sentence(err))
 		}
 	}
+	if err := f.own(); err != nil {
+		return nil, exit(ExitStorage, "the new files could not be given to the folder's owner, call todod recover again: %v", sentence(err))
+	}
 	err := f.change(func(st *folderState) {
 		if st.Next != "" {
 			st.Phase, st.Group = phaseMember, st.Next
@@ -304,6 +308,29 @@ func (r *recovery) exchangeOne(name string) error {
 	}
 	r.at("recover: the new " + name + " is in place")
 	return errors.Join(f.sync(), syncDir(filepath.Join(f.dir, freshName)))
+}
+
+// own gives what root has made in the folder to whom the folder belongs: the service has a user of its own.
+func (f *folder) own() error {
+	return filepath.WalkDir(f.dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return ownAs(f.dir, path)
+	})
+}
+
+// ownAs gives a file to the owner of another one, if this process may.
+func ownAs(owner, path string) error {
+	info, err := os.Stat(owner)
+	if err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return os.Lchown(path, int(st.Uid), int(st.Gid))
 }
 
 // copyFile makes a durable copy of a file; there is nothing to do if that does not exist.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,6 +273,32 @@ func tree(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return all.String()
+}
+
+// What root recovers belongs to the service's user afterwards, as the folder does.
+func TestRecoverKeepsTheOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give files away")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s, best := survivors(t)
+		dir := filepath.Join(s.data(best), best)
+		if err := os.Chown(dir, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Recover(s.data(best), best); err != nil {
+			t.Fatal(err)
+		}
+		err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+			if err == nil && info.Sys().(*syscall.Stat_t).Uid != 65534 {
+				t.Errorf("%s is root's", info.Name())
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // recoverEnv tells a process of this test's own what to recover, and at which step to die.
