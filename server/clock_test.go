@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"todod/fsm/todo"
 )
 
 // A leader whose clock is set two years ahead never stamps, at whatever moment between two looks at
@@ -60,5 +63,60 @@ func TestAClockThatIsSetRightStamps(t *testing.T) {
 			t.Errorf("a write took %s", took)
 		}
 		s.check()
+	})
+}
+
+// A leader whose clock is two years ahead and then right again has lost nothing that goes by time: the answers kept under keys,
+// the history of changes, the process of a list.
+func TestAClockAheadLosesNothing(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, s *sim) {
+		ctx := context.Background()
+		ahead := s.named("leader")
+		const key = "a key of the year before"
+		keyed := func(id string) (todo.Code, bool, error) {
+			res, err := s.node(id).Write(ctx, addCommand("bob", "kept"), WriteOptions{Key: key})
+			return res.Code, res.Replayed, err
+		}
+		if code, replayed, err := keyed(ahead); err != nil || code != todo.OK || replayed {
+			t.Fatal(code, replayed, err)
+		}
+		s.acked = append(s.acked, "kept") // nobody else is at work
+		s.skew[ahead].Store(int64(2 * 365 * 24 * time.Hour))
+		s.await("another leads", func() bool { return s.named("leader") != ahead })
+		for range 5 { // at the wrong node and at the others
+			for _, id := range s.running() {
+				if code, replayed, err := keyed(id); err != nil || code != todo.OK || !replayed {
+					t.Errorf("sent again at %s: %v, replayed %v, %v", id, code, replayed, err)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		other := s.named("leader")
+		lives := func(id string) bool { return s.node(id).engine().term.Load().registry.alive("bob") }
+		if !lives(other) {
+			t.Error("the list has no process at the new leader")
+		}
+		s.skew[ahead].Store(0)
+		s.await("the clock is right again", func() bool { return s.node(other).Transfer(ctx, ahead) == nil && s.named("leader") == ahead })
+		if code, replayed, err := keyed(ahead); err != nil || code != todo.OK || !replayed {
+			t.Errorf("sent again at the old leader: %v, replayed %v, %v", code, replayed, err)
+		}
+		time.Sleep(10 * time.Second) // less than a process may be idle
+		if !lives(ahead) {
+			t.Error("the list has no process any more")
+		}
+		for _, id := range s.running() {
+			v, err := s.node(id).Read(ctx, ReadOptions{Level: Linearizable})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l, ok := v.List("bob"); !ok || l.Entries != 1 {
+				t.Errorf("%s has %+v", id, l)
+			}
+			v.Close()
+			if d := time.Until(time.UnixMilli(s.node(id).engine().replica.Time())); d > maxClockOffset {
+				t.Errorf("the group's time at %s is %s ahead", id, d)
+			}
+		}
 	})
 }
