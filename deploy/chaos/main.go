@@ -181,6 +181,9 @@ func (r *run) endPart() error {
 	if err := r.check(r.load); err != nil {
 		return err
 	}
+	if err := r.restore(r.load); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
 	if err := r.sweep(r.load); err != nil {
 		return err
 	}

@@ -10,14 +10,15 @@ import (
 
 // sums is what a run did, over its parts.
 type sums struct {
-	Faults  map[string]int
-	Acks    int64
-	Reads   int64
-	Refused int64
-	Unknown int64
-	Replays int64
-	Checked int // operations in the histories
-	Seconds []second
+	Faults   map[string]int
+	Acks     int64
+	Reads    int64
+	Refused  int64
+	Unknown  int64
+	Replays  int64
+	Restores int
+	Checked  int // operations in the histories
+	Seconds  []second
 }
 
 // add takes what a load did.
@@ -42,8 +43,8 @@ func (s sums) faults() (all int) {
 }
 
 func (s sums) String() string {
-	return fmt.Sprintf("%d faults of %d kinds, %d operations decided (%d writes acknowledged, %d reads, %d refused), %d unknown, %d replays",
-		s.faults(), len(s.Faults), s.Acks+s.Reads+s.Refused, s.Acks, s.Reads, s.Refused, s.Unknown, s.Replays)
+	return fmt.Sprintf("%d faults of %d kinds, %d operations decided (%d writes acknowledged, %d reads, %d refused), %d unknown, %d replays, %d restores",
+		s.faults(), len(s.Faults), s.Acks+s.Reads+s.Refused, s.Acks, s.Reads, s.Refused, s.Unknown, s.Replays, s.Restores)
 }
 
 // summary ends a run in a few lines.
