@@ -29,6 +29,9 @@ func (n *Node) AddMember(ctx context.Context, req JoinRequest) (group string, er
 
 // RemoveMember takes a node out of the group for good; it is forwarded to the leader.
 func (n *Node) RemoveMember(ctx context.Context, id string) error {
+	if id == n.id {
+		n.leaving.Store(true)
+	}
 	return n.change(ctx, admin{Remove: id})
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"todod/server/peer"
 )
 
 func TestAddMemberRefusals(t *testing.T) {
@@ -86,6 +88,30 @@ func TestRemoveMember(t *testing.T) {
 		}
 		if err := remove(s.named("leader")); kindOf(err) != KindConflict {
 			t.Errorf("the last voter: %v", err)
+		}
+	})
+}
+
+// A node that asked to leave ends well, also where the word of the leader is later than a handshake that turns it away.
+func TestLeaverIsTurnedAway(t *testing.T) {
+	inBubble(t, 5, func(t *testing.T, s *sim) {
+		followers := s.followers()
+		for i, want := range []int{0, ExitFolderRefused} {
+			n := s.node(followers[i])
+			if want == 0 {
+				n.leaving.Store(true) // as RemoveMember does before it asks
+			}
+			n.refusedBy(&peer.Refused{Reason: peer.Removed, By: peer.Identity{Group: "another"}})
+			n.refusedBy(&peer.Refused{Reason: peer.Group, By: n.identity()})
+			if n.Err() != nil {
+				t.Errorf("turned away for another reason, it ended with %+v", n.Err())
+			}
+			n.refusedBy(&peer.Refused{Reason: peer.Removed, By: n.identity()})
+			<-n.Done()
+			if why := n.Err(); why.Code != want {
+				t.Errorf("ended with %+v, want the code %d", why, want)
+			}
+			s.crash(followers[i])
 		}
 	})
 }

@@ -36,6 +36,7 @@ type Node struct {
 	sees      atomic.Pointer[[]string]
 	member    sync.Mutex // one change of this node's own membership at a time
 	group     atomic.Pointer[string]
+	leaving   atomic.Bool // it asked to be taken out
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -225,11 +226,17 @@ func (n *Node) admit(p peer.Identity) *peer.Refused {
 	return nil
 }
 
-// refusedBy is told when a peer has turned this node away. Being removed is for good.
+// refusedBy is told when a peer has turned this node away. Being removed is for good, and no failure of a node
+// that asked for it: it may hear of it here before the leader's word comes.
 func (n *Node) refusedBy(r *peer.Refused) {
-	if r.Reason == peer.Removed && r.By.Group == n.groupID() {
-		n.removed(ExitFolderRefused)
+	if r.Reason != peer.Removed || r.By.Group != n.groupID() {
+		return
 	}
+	code := ExitFolderRefused
+	if n.leaving.Load() {
+		code = 0
+	}
+	n.removed(code)
 }
 
 // removed ends this node after it was taken out of its group.
