@@ -41,6 +41,13 @@ func CheckBackup(from io.Reader) (BackupInfo, error) {
 	return readBackup(from, &backupChecker{})
 }
 
+// BackupHead reads what a backup says of itself in its first lines, and nothing else of it: no counts, no hash.
+func BackupHead(from io.Reader) (BackupInfo, error) {
+	r := &backupReader{in: bufio.NewReader(from), sum: sha256.New()}
+	err := r.head()
+	return r.about, err
+}
+
 // readBackup hands all of a backup to a visitor. Only once it has returned without an error is any
 // of it to be believed.
 func readBackup(from io.Reader, to backupVisitor) (BackupInfo, error) {

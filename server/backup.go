@@ -34,7 +34,11 @@ func (s *spooled) Close() error {
 // whichever node; Stale, what this node has. A view of the replica keeps its file from reusing pages,
 // so the backup is written to the disk first, at its pace and not at the reader's. The error is an *Error. It
 // may be called concurrently, maxBackups at a time.
-func (n *Node) Backup(ctx context.Context, opt ReadOptions) (_ *Backup, err error) {
+func (n *Node) Backup(ctx context.Context, opt ReadOptions) (*Backup, error) {
+	return n.backup(ctx, opt, false)
+}
+
+func (n *Node) backup(ctx context.Context, opt ReadOptions, scheduled bool) (_ *Backup, err error) {
 	e, err := n.inGroup()
 	if err != nil {
 		return nil, err
@@ -65,7 +69,8 @@ func (n *Node) Backup(ctx context.Context, opt ReadOptions) (_ *Backup, err erro
 	if err != nil {
 		return nil, spoolError(err)
 	}
-	about, err := e.replica.Backup(whileWanted{ctx, file}, n.backupInfo())
+	about := fsm.BackupInfo{Group: n.groupID(), Node: n.id, Program: n.cfg.Version, Made: n.cfg.Now().UnixMilli(), Scheduled: scheduled}
+	about, err = e.replica.Backup(whileWanted{ctx, file}, about)
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)
 	}
@@ -73,10 +78,6 @@ func (n *Node) Backup(ctx context.Context, opt ReadOptions) (_ *Backup, err erro
 		return nil, errors.Join(spoolError(err), file.Close())
 	}
 	return &Backup{about, view.Level, &spooled{file, done}}, nil
-}
-
-func (n *Node) backupInfo() fsm.BackupInfo {
-	return fsm.BackupInfo{Group: n.groupID(), Node: n.id, Program: n.cfg.Version, Made: n.cfg.Now().UnixMilli()}
 }
 
 // spool returns a file without a name: it is gone with the process. Its name, until then, is one that

@@ -38,6 +38,12 @@ type Config struct {
 	// difference in what they applied is found within two of them.
 	MarkInterval time.Duration
 
+	// BackupDir is where this node puts a backup each BackupEvery (a day by default) and keeps the newest
+	// BackupKeep (7 by default) of them; "" for none.
+	BackupDir   string
+	BackupEvery time.Duration
+	BackupKeep  int
+
 	// Fatal is called when the node cannot go on, by the goroutine that found out: a program
 	// ends its process there, before anything else is done on top of a failed disk.
 	Fatal func(*Exit)
@@ -64,6 +70,12 @@ type Config struct {
 func (c *Config) fill() {
 	if c.Expiry == 0 {
 		c.Expiry = time.Minute
+	}
+	if c.BackupEvery == 0 {
+		c.BackupEvery = 24 * time.Hour
+	}
+	if c.BackupKeep == 0 {
+		c.BackupKeep = 7
 	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = 5 * time.Second

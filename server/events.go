@@ -13,6 +13,8 @@ const (
 	LeaderChanged = "leader_changed"
 	MemberAdded   = "member_added"
 	MemberRemoved = "member_removed"
+	BackupMade    = "backup_made"   // by the schedule of this node
+	BackupFailed  = "backup_failed" // the first time in a row
 	Diverged      = "diverged"      // a node's data differs from the group's; about "" when nobody knows whose is right
 	SnapshotLoop  = "snapshot_loop" // a node is sent the whole replica again and again
 	Agreed        = "agreed"        // a majority's data is the same again

@@ -90,6 +90,11 @@ const (
 	// two lines about it in the log.
 	fetchPause = 200 * time.Millisecond
 	fetchTell  = 10 * time.Second
+	// scheduleLook is how often a node looks whether a scheduled backup is due, scheduleAgain after how long one that
+	// failed is tried again at the latest, and scheduleReady how long the first waits for a leader.
+	scheduleLook  = time.Second
+	scheduleAgain = time.Minute
+	scheduleReady = time.Minute
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )

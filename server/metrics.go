@@ -90,6 +90,12 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 	gauge("mark_agreed_index", "Last log entry at which this node's hashes were those of a majority.", func(e *engine) float64 {
 		return float64(e.divergence.agreed.Load())
 	})
+	gauge("backup_last_timestamp_seconds", "When the newest scheduled backup of this node was made, Unix time; 0 if there is none.", func(e *engine) float64 {
+		return float64(n.schedule.last.Load()) / 1000
+	})
+	gauge("backup_failures_total", "Scheduled backups that failed.", func(e *engine) float64 {
+		return float64(n.schedule.failures.Load())
+	})
 	gauge("clock_offset_seconds", "This node's clock against the median of the voters.", func(e *engine) float64 {
 		return e.offset().Seconds()
 	})

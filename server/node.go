@@ -30,6 +30,7 @@ type Node struct {
 	metrics   *metrics
 	events    *events
 	folder    *folder
+	schedule  *schedule
 	port      *peer.Port
 	cur       atomic.Pointer[engine] // nil before the node belongs to a group
 	gate      sync.RWMutex           // held by each write; taken whole to leave a group of one
@@ -53,6 +54,9 @@ func Open(cfg Config) (*Node, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	if err := makeBackupDir(cfg.BackupDir); err != nil {
+		return nil, err
+	}
 	listener, err := listen(&cfg) // before the folder is made: a port may be taken
 	if err != nil {
 		return nil, err
@@ -66,10 +70,14 @@ func Open(cfg Config) (*Node, error) {
 		events: newEvents(), folder: f, ended: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.setGroup(f.state.Group)
+	n.schedule = newSchedule(n)
 	n.metrics = newMetrics(cfg.Metrics, n)
 	n.open(listener)
 	if err := n.start(); err != nil {
 		return nil, errors.Join(err, n.Close())
+	}
+	if cfg.BackupDir != "" {
+		n.crew.spawn(n.schedule.run)
 	}
 	return n, nil
 }

@@ -39,6 +39,9 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	fs.DurationVar(&c.RequestTimeout, "request-timeout", 5*time.Second, "the most a request may take")
 	fs.Var(reserve{&c.DiskReserve}, "disk-reserve", "`SIZE`: with less room on the disk a leader hands over (default the smaller of 64MiB and 2 % of the disk; 0 for none)")
 	fs.DurationVar(&c.MarkInterval, "mark-interval", time.Minute, "how often the nodes compare their data")
+	fs.StringVar(&c.BackupDir, "backup-dir", "", "`DIR` on another disk where this node keeps scheduled backups (default none are made)")
+	fs.DurationVar(&c.BackupEvery, "schedule", 0, "time from one scheduled backup to the next (default 24h)")
+	fs.IntVar(&c.BackupKeep, "keep", 0, "keep the newest `N` scheduled backups (default 7)")
 	fs.BoolVar(&c.Insecure, "insecure", false, "allow addresses off loopback, in the clear and open to all who reach them")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
@@ -83,6 +86,12 @@ func (f *serveFlags) check() error {
 		return cli.UsageError("--bootstrap-expect must not be negative")
 	case c.BootstrapExpect > 1 && len(c.Join) == 0:
 		return cli.UsageError("--bootstrap-expect %d needs --join with the HTTP addresses of those nodes", c.BootstrapExpect)
+	case c.BackupDir == "" && (c.BackupEvery != 0 || c.BackupKeep != 0):
+		return cli.UsageError("--schedule and --keep need --backup-dir")
+	case c.BackupEvery < 0 || c.BackupEvery > 0 && c.BackupEvery < time.Second:
+		return cli.UsageError("--schedule must be 1s or more")
+	case c.BackupKeep < 0:
+		return cli.UsageError("--keep must be 1 or more")
 	case c.Expiry <= 0:
 		return cli.UsageError("--expiry must be more than 0")
 	case c.RequestTimeout <= 0:
