@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"slices"
@@ -143,8 +144,18 @@ var genOps = rapid.Custom(func(t *rapid.T) []todo.Op {
 	return ops
 })
 
+// restored is what comes of a backup of saved: no id is given twice, and the rev is above both.
+func (m *model) restored(saved *model) *model {
+	next := saved.clone()
+	for name, id := range m.ids {
+		next.ids[name] = max(next.ids[name], id)
+	}
+	next.rev = max(m.rev, saved.rev) + 1
+	return next
+}
+
 // Two nodes run the same commands. One gets each in a log entry of its own and never flushes;
-// the other gets them packed, flushes, crashes, takes snapshots and receives replicas. Both
+// the other gets them packed, flushes, crashes, takes snapshots and receives replicas; both restore its backups. Both
 // must come to what the model says, and to the same hashes.
 func TestModel(t *testing.T) {
 	dir := t.TempDir()
@@ -159,6 +170,8 @@ func TestModel(t *testing.T) {
 		packed.do(term)
 		m := &model{map[string][]todo.Entry{}, map[string]uint64{}, map[string]uint64{}, 0}
 		var waiting []*Command
+		var saved *model
+		var file bytes.Buffer
 		pack := func() {
 			if len(waiting) > 0 {
 				packed.do(waiting...)
@@ -201,6 +214,27 @@ func TestModel(t *testing.T) {
 				packed.r.Abandon()
 				other.log = packed.log
 				packed = other
+			},
+			"backup": func(t *rapid.T) {
+				pack()
+				file.Reset()
+				if _, err := packed.r.Backup(&file, BackupInfo{}); err != nil {
+					t.Fatal(err)
+				}
+				saved = m
+			},
+			"restore": func(t *rapid.T) {
+				if saved == nil {
+					t.Skip("no backup yet")
+				}
+				pack()
+				for _, n := range []*node{plain, packed} {
+					if _, err := n.r.Stage(bytes.NewReader(file.Bytes()), true); err != nil {
+						t.Fatal(err)
+					}
+					n.do(toRestore(file.Bytes(), 7))
+				}
+				m = m.restored(saved)
 			},
 			"": func(t *rapid.T) { m.compare(t, plain) },
 		})

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestSizes(t *testing.T) {
 	for text, want := range map[string]int64{"0": 0, "512": 512, "512B": 512, "64MiB": 64 << 20, "1.5KiB": 1536, "2GiB": 2 << 30} {
@@ -30,5 +33,19 @@ func TestReserveFlag(t *testing.T) {
 	var to int64
 	if (reserve{&to}).Set("much") == nil {
 		t.Error("much was taken for a size")
+	}
+}
+
+// What a person at a terminal sees of a copy: how far it is, and nothing once it is whole.
+func TestMeter(t *testing.T) {
+	var out strings.Builder
+	m := &meter{out: &out, size: 3 << 20}
+	for range 3 {
+		if n, err := m.Write(make([]byte, 1<<20)); n != 1<<20 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if got := out.String(); !strings.HasPrefix(got, "\r\x1b[K1MiB of 3MiB, 33 %") || !strings.HasSuffix(got, "3MiB of 3MiB, 100 %\r\x1b[K") {
+		t.Errorf("it shows %q", got)
 	}
 }
