@@ -78,15 +78,11 @@ func (r *Replica) Backup(to io.Writer, about BackupInfo) (_ BackupInfo, err erro
 	if err := r.store.flush(nil); err != nil {
 		return about, err
 	}
-	tx, _, err := r.store.beginRead()
+	tx, m, err := r.store.beginChecked(func() error { return nil })
 	if err != nil {
 		return about, err
 	}
 	defer tx.Rollback()
-	m, err := checkTx(tx)
-	if err != nil {
-		return about, r.store.fail(fmt.Errorf("make a backup: %w", err))
-	}
 	about.Epoch, about.Rev, about.Index, about.Time = m.Epoch, m.Rev, m.Index, m.Time
 	h := m.hash()
 	about.Chain, about.Set = h.Chain, h.Set

@@ -119,6 +119,12 @@ func readMeta(tx *bolt.Tx) (meta, error) {
 	return decodeMeta(b.Get(metaKey))
 }
 
+// safeMeta is readMeta where a damaged page is not expected.
+func safeMeta(tx *bolt.Tx) (m meta, err error) {
+	defer guard(&err, debug.SetPanicOnFault(true))
+	return readMeta(tx)
+}
+
 // flushOf returns the rows and the flush that a transaction sees. It reads no more of the meta
 // row than that: its checksum is for when it is used.
 func flushOf(tx *bolt.Tx) (b *bolt.Bucket, at uint64, err error) {

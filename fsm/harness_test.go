@@ -156,7 +156,9 @@ func (n *node) sound() {
 	if err := n.r.Flush(); err != nil {
 		n.tb.Fatal(err)
 	}
-	if _, err := checkRows(n.r.store.db); err != nil {
+	if tx, _, err := n.r.store.beginChecked(func() error { return nil }); err != nil {
+		n.tb.Fatal(err)
+	} else if err := tx.Rollback(); err != nil {
 		n.tb.Fatal(err)
 	}
 	if len(n.fatal) > 0 {

@@ -29,15 +29,15 @@ func Inspect(dir string) (st State, err error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return st, nil
 	}
+	m, err := checkFile(path)
+	if err != nil {
+		return st, err
+	}
 	db, err := openFile(path, &bolt.Options{ReadOnly: true})
 	if err != nil {
 		return st, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	m, err := checkRows(db)
-	if err != nil {
-		return st, err
-	}
 	tx, err := db.Begin(false)
 	if err != nil {
 		return st, err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
@@ -146,53 +145,6 @@ func prepareReceived(path string, snap *raft.SnapshotMeta, r *Replica) (err erro
 	})
 }
 
-// checkFile checks a file that is not in use before anything else opens it. Opening one
-// for writing makes bolt walk all pages in a goroutine of its own, where a damaged page
-// ends the process and nothing can be done about it.
-func checkFile(path string) (m meta, err error) {
-	defer guard(&err, debug.SetPanicOnFault(true))
-	db, err := openFile(path, &bolt.Options{ReadOnly: true})
-	if err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return checkRows(db)
-}
-
-// checkRows reads a whole file: each row against its checksum, all of them against the set hash.
-func checkRows(db *bolt.DB) (m meta, err error) {
-	tx, err := db.Begin(false)
-	if err != nil {
-		return m, err
-	}
-	defer tx.Rollback()
-	return checkTx(tx)
-}
-
-// checkTx is checkRows for the file as one transaction sees it.
-func checkTx(tx *bolt.Tx) (m meta, err error) {
-	defer guard(&err, debug.SetPanicOnFault(true))
-	if info, err := os.Stat(tx.DB().Path()); err != nil || info.Size() < tx.Size() {
-		return m, errors.Join(err, fmt.Errorf("the file is cut short: %w", ErrCorrupt))
-	}
-	if m, err = readMeta(tx); err != nil {
-		return m, err
-	}
-	var set uint64
-	err = tx.Bucket(rowsBucket).ForEach(func(k, v []byte) error {
-		if string(k) == string(metaKey) {
-			return nil
-		}
-		set += rowHash(string(k), v)
-		_, err := unseal(string(k), v)
-		return err
-	})
-	if err == nil && set != m.Set {
-		err = fmt.Errorf("the rows do not add up to their hash: %w", ErrCorrupt)
-	}
-	return m, err
-}
-
 // Restore puts the received file in the place of the replica's. The stream that Raft
 // hands over is empty: the file is on this disk already.
 func (r *Replica) Restore(rc io.ReadCloser) (err error) {
@@ -208,14 +160,4 @@ func (r *Replica) Restore(rc io.ReadCloser) (err error) {
 	r.halted = nil
 	r.fetching.begin()
 	return nil
-}
-
-// Check reads the whole file of a replica that is not in use: each row against its
-// checksum, all against the set hash. It fails with ErrCorrupt or ErrUnknown.
-func Check(dir string) error {
-	m, err := checkFile(filepath.Join(dir, FileName))
-	if err != nil {
-		return err
-	}
-	return tooNew(m.Group, Reads)
 }

@@ -67,6 +67,8 @@ type store struct {
 	image  atomic.Pointer[image]
 	failed atomic.Pointer[error]
 	ended  chan struct{} // closed at the first failure
+	// restoring asks who reads for long to make way: the file is about to be replaced.
+	restoring atomic.Bool
 
 	mu     sync.Mutex // guards the fields below and publishing
 	db     *bolt.DB
@@ -185,6 +187,8 @@ func (s *store) replace(path string) error {
 	if err := s.err(); err != nil {
 		return err
 	}
+	s.restoring.Store(true)
+	defer s.restoring.Store(false)
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close the replica: %w", err)
 	}
@@ -235,7 +239,9 @@ func (s *store) file() filed {
 func (s *store) put(key string, row []byte) {
 	old, replaced := s.set(key, seal(key, row))
 	if !replaced { // else what is below was taken off the hash when it was replaced, or deleted
-		old = s.rows().below(key)
+		if old = s.rows().below(key); old != nil {
+			mustUnseal(key, old) // a damaged row taken off the hash would look like a difference of what was applied
+		}
 	}
 	if old != nil {
 		s.meta.Set -= rowHash(key, old)
@@ -264,6 +270,7 @@ func (s *store) del(key string) {
 	if old == nil {
 		return
 	}
+	mustUnseal(key, old)
 	s.meta.Set -= rowHash(key, old)
 	s.bury(key)
 }
@@ -313,11 +320,15 @@ func (s *store) view() (rows, *image, error) {
 		if err == nil && (at == img.base || img.frozen != nil && at == img.base+1) {
 			return rows{live: img.live, frozen: img.frozen, inFile: newFiled(b), tx: tx}, img, nil
 		}
+		// A flush ended between the image and the transaction: there is a newer image. Or the count of
+		// flushes is damaged, and no image would ever fit.
+		if err == nil {
+			_, err = safeMeta(tx)
+		}
 		tx.Rollback()
 		if err != nil {
 			return rows{}, nil, s.fail(err)
 		}
-		// A flush ended between the image and the transaction: there is a newer image.
 	}
 }
 

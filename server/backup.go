@@ -43,6 +43,9 @@ func (n *Node) backup(ctx context.Context, opt ReadOptions, scheduled bool) (_ *
 	if err != nil {
 		return nil, err
 	}
+	if err := e.replica.Withheld(); err != nil {
+		return nil, failure(KindConflict, NotApplied, "no backup is made: %v", err)
+	}
 	select {
 	case e.backups <- struct{}{}:
 	default:

@@ -37,6 +37,8 @@ type Config struct {
 	// MarkInterval is how often the leader has the nodes compare their hashes; 60 s by default. A
 	// difference in what they applied is found within two of them.
 	MarkInterval time.Duration
+	// ScrubInterval is how often a node reads its whole replica to find decay; 10 minutes by default.
+	ScrubInterval time.Duration
 
 	// BackupDir is where this node puts a backup each BackupEvery (a day by default) and keeps the newest
 	// BackupKeep (7 by default) of them; "" for none.
@@ -88,6 +90,9 @@ func (c *Config) fill() {
 	}
 	if c.TrailingLogs == 0 {
 		c.TrailingLogs = trailingLogs
+	}
+	if c.ScrubInterval == 0 {
+		c.ScrubInterval = 10 * time.Minute
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -229,6 +229,9 @@ func TestDifferenceWithoutMajority(t *testing.T) {
 				if _, _, err := s.node(id).engine().replica.Snapshots().Open("replica"); !errors.Is(err, errUndecided) {
 					t.Errorf("%s gives its replica away: %v", id, err)
 				}
+				if _, err := s.node(id).Backup(t.Context(), ReadOptions{Level: Stale}); err == nil || AsError(err).Kind != KindConflict {
+					t.Errorf("%s makes a backup: %v", id, err)
+				}
 				if err := s.node(id).Ready(); err != nil {
 					t.Errorf("%s: %v", id, err)
 				}

@@ -105,6 +105,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	e.crew.spawn(e.storage.watch)
 	e.crew.spawn(e.staging.watch)
 	e.crew.spawn(e.divergence.watch)
+	e.crew.spawn(e.scrub)
 	return e, nil
 }
 

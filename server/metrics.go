@@ -13,6 +13,7 @@ type metrics struct {
 	rounds    prometheus.Counter
 	elections prometheus.Counter
 	snapshots prometheus.Counter
+	scrubs    prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
@@ -29,6 +30,7 @@ func newMetrics(reg prometheus.Registerer, n *Node) *metrics {
 		rounds:    counter("read_rounds_total", "Rounds that confirmed a leader for linearizable reads."),
 		elections: counter("campaigns_total", "Elections this node began because the leader's process was dead."),
 		snapshots: counter("snapshots_sent_total", "Whole replicas this node sent to others as leader."),
+		scrubs:    counter("replica_scrubs_total", "Times this node read its whole replica and found it well."),
 		live:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "todod", Name: "registry_processes", Help: "Live list processes; on the leader only."}),
 		reads:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "todod", Name: "reads_total", Help: "Reads by the level that was given."}, []string{"level"}),
 	}

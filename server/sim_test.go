@@ -31,6 +31,7 @@ type sim struct {
 	set  func(*Config)            // for all nodes, beside what start is told
 	skew map[string]*atomic.Int64 // of each node's clock, ns
 	mark time.Duration            // Config.MarkInterval
+	scan time.Duration            // Config.ScrubInterval
 
 	acked   []string // titles of acknowledged adds
 	unknown []string // titles of adds whose outcome is not known
@@ -85,7 +86,7 @@ func (s *sim) start(id string, set func(*Config)) (*Node, error) {
 	s.mu.Unlock()
 	cfg := Config{
 		ID: id, Data: filepath.Join(s.dir, id), AdvertiseHTTP: id + ":80", AdvertiseRaft: id + ":70",
-		Contacts: simContacts{s, id}, Logger: s.log, NoSync: true, Version: "test", MarkInterval: s.mark,
+		Contacts: simContacts{s, id}, Logger: s.log, NoSync: true, Version: "test", MarkInterval: s.mark, ScrubInterval: s.scan,
 		Listener: s.net.listen(id + ":70"),
 		Dial:     s.dialFrom(id + ":70"),
 		Now:      func() time.Time { return time.Now().Add(time.Duration(skew.Load())) },

@@ -69,7 +69,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{sim: newSim(t), locked: &locked{r: rand.New(rand.NewPCG(seed, 1))},
 		dead: map[string]bool{}, gone: map[string]bool{}, ids: map[string]string{}}
-	w.mark = time.Second
+	w.mark, w.scan = time.Second, 3*time.Second
 	w.size = 3 + 2*w.n(2)
 	w.group(w.size)
 	return w

@@ -42,6 +42,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&c.BackupDir, "backup-dir", "", "`DIR` on another disk where this node keeps scheduled backups (default none are made)")
 	fs.DurationVar(&c.BackupEvery, "schedule", 0, "time from one scheduled backup to the next (default 24h)")
 	fs.IntVar(&c.BackupKeep, "keep", 0, "keep the newest `N` scheduled backups (default 7)")
+	fs.DurationVar(&c.ScrubInterval, "scrub-interval", 10*time.Minute, "how often a node reads all it stores, to find decay")
 	fs.BoolVar(&c.Insecure, "insecure", false, "allow addresses off loopback, in the clear and open to all who reach them")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
@@ -96,6 +97,8 @@ func (f *serveFlags) check() error {
 		return cli.UsageError("--expiry must be more than 0")
 	case c.RequestTimeout <= 0:
 		return cli.UsageError("--request-timeout must be more than 0")
+	case c.ScrubInterval < time.Second:
+		return cli.UsageError("--scrub-interval must be 1s or more")
 	case c.MarkInterval < time.Second:
 		return cli.UsageError("--mark-interval must be 1s or more")
 	}
