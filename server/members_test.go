@@ -206,7 +206,7 @@ func TestJoinGroup(t *testing.T) {
 			if _, err := s.start(id, nil); err != nil {
 				t.Fatal(err)
 			}
-			s.await("a group of one", func() bool { return s.node(id).Ready() == nil })
+			s.await("a group of one", func() bool { return s.node(id).Ready() == nil && s.node(id).engine().term.Load() != nil })
 		}
 		for id, addr := range map[string]string{"n1": "n1:80", "n2": "n9:80"} {
 			if err := s.node(id).JoinGroup(ctx, addr); err == nil {
