@@ -64,6 +64,9 @@ func checkPages(f *os.File, tx uint64, pause func() error) (m meta, err error) {
 	_, err = boltfile.Walk(f, info.Size(), tx, func(bucket string, k, v []byte) error {
 		key := string(k)
 		switch {
+		case bucket == string(groupBucket):
+			_, err := unseal(key, v)
+			return err
 		case bucket != string(rowsBucket):
 			return fmt.Errorf("a bucket of another name: %w", ErrCorrupt)
 		case key == string(metaKey):

@@ -83,7 +83,9 @@ func claim(db *bolt.DB, group string) (err error) {
 	var has string
 	err = db.View(func(tx *bolt.Tx) error {
 		if b := tx.Bucket(groupBucket); b != nil {
-			has = string(b.Get(groupKey))
+			row, err := unseal(string(groupKey), b.Get(groupKey))
+			has = string(row)
+			return err
 		}
 		return nil
 	})
@@ -103,7 +105,7 @@ func setGroup(db *bolt.DB, group string) error {
 		if err != nil {
 			return err
 		}
-		return b.Put(groupKey, []byte(group))
+		return b.Put(groupKey, seal(string(groupKey), append(newRow(len(group)), group...)))
 	})
 }
 
