@@ -122,9 +122,9 @@ func (s *store) beginChecked(pause func() error) (*bolt.Tx, meta, error) {
 	}
 }
 
-// How a rescan shares the machine: it works for scanWork, then rests for scanRest.
+// How a rescan shares the machine: it reads scanRows, which takes some 2 ms, then rests for scanRest.
 const (
-	scanWork = 2 * time.Millisecond
+	scanRows = 2000
 	scanRest = 18 * time.Millisecond
 )
 
@@ -136,10 +136,9 @@ var errRestoring = errors.New("another replica is being put in place")
 // Config.Fatal. It holds up nobody: it ends early with the context's error, or when a restore comes. It may
 // be called from any goroutine.
 func (r *Replica) Rescan(ctx context.Context) error {
-	began := time.Now()
 	rows := 0
 	tx, _, err := r.store.beginChecked(func() error {
-		if rows++; rows%64 != 0 || time.Since(began) < scanWork {
+		if rows++; rows%scanRows != 0 {
 			return nil
 		}
 		rest := time.NewTimer(scanRest)
@@ -154,7 +153,6 @@ func (r *Replica) Rescan(ctx context.Context) error {
 		if r.store.restoring.Load() {
 			return errRestoring
 		}
-		began = time.Now()
 		return nil
 	})
 	if err != nil {
