@@ -413,7 +413,7 @@ func TestRestoreOfAndIntoNothing(t *testing.T) {
 	if err := empty.r.store.db.Update(func(tx *bolt.Tx) error { return flip(numKey(tabEntry, 1, 1))(tx.Bucket(rowsBucket)) }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checkRows(empty.r.store.db); !errors.Is(err, ErrCorrupt) {
+	if err := empty.r.Rescan(t.Context()); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("damage: %v", err)
 	}
 }
