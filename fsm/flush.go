@@ -17,7 +17,7 @@ func (s *store) flush(amend func(*meta) error) error {
 		return err
 	}
 	s.at("flush: the rows are frozen")
-	if err := writeFlush(db, frozen, m); err != nil {
+	if err := s.writeFlush(db, frozen, m); err != nil {
 		return s.fail(fmt.Errorf("write the replica: %w: %w", err, ErrStorage))
 	}
 	s.at("flush: the rows are in the file")
@@ -56,24 +56,36 @@ func (s *store) beginFlush(amend func(*meta) error) (frozen *tree, m meta, db *b
 // between others, so that half of it would stay empty for good.
 const fill = 0.9
 
-func writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
+// writeFlush writes rows in one transaction. One that meets damage is left as it stands: to roll it back bolt
+// would look for the free pages in all of the file, in a goroutine of its own where a damaged page ends the process
+// with a panic. The store ends anyhow, and close lets the file go.
+func (s *store) writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
 	defer guard(&err, debug.SetPanicOnFault(true))
-	return db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(rowsBucket)
-		b.FillPercent = fill
-		var err error
-		var buf []byte // bolt copies keys
-		frozen.Scan(func(key string, row []byte) bool {
-			if buf = append(buf[:0], key...); row == nil {
-				err = b.Delete(buf)
-			} else {
-				err = b.Put(buf, row)
-			}
-			return err == nil
-		})
-		if err != nil {
-			return err
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	s.stuck = true
+	b := tx.Bucket(rowsBucket)
+	if b == nil {
+		return fmt.Errorf("a file without rows: %w", ErrCorrupt)
+	}
+	var buf []byte // bolt copies keys
+	frozen.Scan(func(key string, row []byte) bool {
+		if buf = append(buf[:0], key...); row == nil {
+			err = b.Delete(buf)
+		} else {
+			err = b.Put(buf, row)
 		}
-		return b.Put(metaKey, m.encode())
+		return err == nil
 	})
+	if err == nil {
+		err = b.Put(metaKey, m.encode())
+	}
+	if err != nil {
+		return err
+	}
+	err = tx.Commit() // which rolls back by itself when the disk fails
+	s.stuck = false
+	return err
 }

@@ -3,6 +3,7 @@ package fsm
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -81,12 +82,19 @@ type store struct {
 	saved  uint64   // the log index that the file is at
 
 	flushing sync.Mutex // held during a flush; taken before mu
+	handle   *os.File   // of db
+	stuck    bool       // a transaction of db was left as it stood; with flushing held
 }
 
 // open opens the file, which must exist, and publishes its state. The caller holds mu, or is alone.
 func (s *store) open() (err error) {
 	defer guard(&err, debug.SetPanicOnFault(true))
-	db, err := openFile(s.path, &bolt.Options{InitialMmapSize: mapSize, NoSync: s.noSync})
+	db, err := openFile(s.path, &bolt.Options{InitialMmapSize: mapSize, NoSync: s.noSync,
+		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(name, flag, perm)
+			s.handle = f
+			return f, err
+		}})
 	if err != nil {
 		return err
 	}
@@ -338,5 +346,8 @@ func (s *store) close() error {
 	defer s.flushing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stuck {
+		return s.handle.Close() // bolt's own Close would wait for that transaction
+	}
 	return s.db.Close()
 }

@@ -23,6 +23,9 @@ const (
 	callChunk     = 11 // a part of a backup that is staged
 	callVow       = 12 // has the peer a backup staged, and will it keep it?
 	callRestore   = 13 // restores a backup, for the leader
+	// A node that lost its replica asks for a copy of the peer's, then for the parts of it.
+	callReplica     = 14
+	callReplicaPart = 15
 )
 
 // said is a reply to a call that is not about entries: a failure, or what was asked for.
@@ -70,6 +73,8 @@ func (n *Node) handle(from peer.Identity, kind uint8, body []byte, reply func([]
 		reply(mustJSON(e.handleGone(body)))
 	case callMark:
 		reply(e.divergence.handle(from.Node, body))
+	case callReplica, callReplicaPart:
+		e.lending.handle(from.Node, kind, body, reply)
 	case callRemoved:
 		n.removed(0)
 		reply(nil)

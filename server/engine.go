@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -37,6 +38,7 @@ type engine struct {
 	reads      *rounds
 	storage    *storage
 	divergence *divergence
+	lending    *lending
 	staging    *staging
 	restoring  chan struct{} // a token while a client's backup is being restored
 	backups    chan struct{} // a token for each backup that is being made or read
@@ -72,6 +74,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	e.monitor = newMonitor(e)
 	e.staging = newStaging(e)
 	e.divergence = newDivergence(e)
+	e.lending = newLending(e)
 	if err := e.openFiles(); err != nil {
 		return nil, err
 	}
@@ -133,6 +136,9 @@ func (e *engine) openFiles() (err error) {
 		return err
 	}
 	if err := e.openReplica(member && !n.folder.has(replicaName)); err != nil {
+		if errors.Is(err, fsm.ErrCorrupt) {
+			return lostReplica{replicaExit(err)}
+		}
 		return replicaExit(err)
 	}
 	return n.folder.sync()
@@ -157,7 +163,11 @@ func (e *engine) openReplica(lost bool) (err error) {
 		n.log.Warn("the replica is missing: it is made anew from the log")
 	}
 	if err != nil {
-		return errors.Join(err, e.replica.Abandon())
+		err = errors.Join(err, e.replica.Abandon())
+		if lost { // an empty one that stayed would be taken for that of a member that has just joined
+			err = errors.Join(err, os.Remove(e.replica.Path()))
+		}
+		return err
 	}
 	return nil
 }
@@ -250,6 +260,7 @@ func (e *engine) close() error {
 	err := e.raft.Shutdown().Error()
 	<-e.led
 	e.crew.close()
+	e.lending.close()
 	return errors.Join(err, e.replica.Close(), e.logs.Close(), e.storage.close())
 }
 

@@ -52,6 +52,8 @@ type folderState struct {
 	Former  string   `json:"former,omitempty"`  // of a join from a group of one: that group
 	Next    string   `json:"next,omitempty"`    // of a recovery under way: the new group, "" to join one
 	Aside   string   `json:"aside,omitempty"`   // of a recovery under way: where the old files go
+	// Peers are the other members by their raft addresses, as far as this node knew last.
+	Peers map[string]string `json:"peers,omitempty"`
 }
 
 // openFolder finds, makes and locks the folder of a node in data.
@@ -243,6 +245,13 @@ func (f *folder) phase() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.state.Phase
+}
+
+// peers are the other members of the group. The map is not changed any more.
+func (f *folder) peers() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state.Peers
 }
 
 func (f *folder) save() error {

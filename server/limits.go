@@ -68,6 +68,9 @@ const (
 	// comes to it later, one that is down has nothing to say.
 	markPatience = 10 * time.Second
 	markPause    = 250 * time.Millisecond
+	// lendTimeout is how long a copy of the replica may take to be made for a node that lost its own, and is then
+	// kept for one that asks for no part of it.
+	lendTimeout = time.Minute
 	// maxTold bounds what is kept of the others' hashes at marks that this node has not come to yet.
 	maxTold = 1024
 	// upgradeEvery is how often the leader looks whether every member reads a higher version of the group.

@@ -114,6 +114,7 @@ func (m *monitor) reconcile() {
 	if len(members) == 0 { // joined, but the leader's log has not come yet
 		return
 	}
+	e.node.remember(conf)
 	m.mu.Lock()
 	known := m.known
 	m.known = members

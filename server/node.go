@@ -140,7 +140,7 @@ func (n *Node) start() error {
 	}
 	switch {
 	case s.Phase == phaseMember:
-		return n.run(false)
+		return n.orRepair(n.run(false))
 	case s.Phase == phaseJoining:
 		n.crew.spawn(func() { n.join(s.Targets) })
 		return nil
@@ -197,6 +197,9 @@ func (n *Node) inGroup() (*engine, error) {
 	}
 	if e := n.engine(); e != nil {
 		return e, nil
+	}
+	if n.folder.phase() == phaseMember {
+		return nil, failure(KindJoining, NotApplied, "this node gets another replica, for its own was damaged: try again, or ask another node")
 	}
 	return nil, failure(KindJoining, NotApplied, "this node belongs to no group yet: try again, or ask another node")
 }
@@ -275,7 +278,7 @@ func (n *Node) storageFailed(err error) {
 	case errors.Is(err, fsm.ErrDamaged):
 		n.end(exit(ExitUnknownEntry, "an entry of the log is damaged: remove this node and begin it anew, with an empty folder and a new --id (%v)", err))
 	case errors.Is(err, fsm.ErrCorrupt):
-		n.end(exit(ExitStorage, "the replica is damaged: remove this node and begin it anew, with an empty folder and a new --id (%v)", err))
+		n.replicaDamaged(err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		n.end(exit(ExitStorage, "the disk is full: free some room, then start the node again (%v)", sentence(err)))
 	default:
@@ -345,8 +348,11 @@ func (n *Node) Cluster() Cluster {
 		if sees := n.sees.Load(); sees != nil {
 			c.Sees = *sees
 		}
-		if n.folder.phase() == phaseJoining {
+		switch n.folder.phase() {
+		case phaseJoining:
 			c.State = StateJoining
+		case phaseMember:
+			c.State = StateRepairing
 		}
 		return c
 	}

@@ -135,7 +135,9 @@ const (
 	StateEmpty   State = "empty"   // belongs to no group yet
 	StateJoining State = "joining" // its request may have arrived
 	StateMember  State = "member"
-	StateRemoved State = "removed" // taken out for good
+	// StateRepairing is a member that gets another replica, for its own is damaged.
+	StateRepairing State = "repairing"
+	StateRemoved   State = "removed" // taken out for good
 )
 
 // Cluster is the group as this node sees it.
