@@ -275,3 +275,32 @@ func resumed(t *testing.T, s *sim) {
 		return l != nil && l.groupID() == s.node("n1").groupID() && len(voters(l.engine().configuration())) == 3
 	})
 }
+
+// Nodes come and go: what is left of one that went is no connection. Raft keeps up to three to each
+// address that it ever spoke to.
+func TestNoConnectionToWhoWent(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, s *sim) {
+		gone := s.followers()[0]
+		addr := s.node(gone).advertise
+		// Each has led, and has asked for votes.
+		for _, id := range s.running() {
+			if err := s.node(s.named("leader")).Transfer(context.Background(), id); err != nil && s.leader().id != id {
+				t.Fatal(err)
+			}
+			s.await(id+" leads", func() bool { l := s.leader(); return l != nil && l.id == id })
+		}
+		if err := s.node(s.named("leader")).RemoveMember(context.Background(), gone); err != nil {
+			t.Fatal(err)
+		}
+		s.await("nobody is connected with "+gone, func() bool {
+			s.net.mu.Lock()
+			defer s.net.mu.Unlock()
+			for c := range s.net.conns {
+				if c.remote == addr {
+					return false
+				}
+			}
+			return true
+		})
+	})
+}

@@ -252,7 +252,7 @@ func (r *run) quiet(nodes []*node) ([]use, error) {
 // What a process that lived through a part may hold more than one that was just started.
 const (
 	moreGoroutines = 30
-	moreFiles      = 20
+	moreFiles      = 30 // Raft keeps up to three connections each way with each of four others
 	moreMemory     = 256 << 20
 )
 
