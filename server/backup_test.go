@@ -94,6 +94,10 @@ func TestBackupsAreBounded(t *testing.T) {
 		} else {
 			b.Close()
 		}
+		n.engine().replica.Withhold(errUndecided)
+		if _, err := make(); AsError(err).Kind != KindConflict {
+			t.Errorf("of a replica that may be the wrong one: %v", err)
+		}
 		left, err := filepath.Glob(filepath.Join(n.folder.dir, "*.tmp"))
 		if err != nil || len(left) > 0 {
 			t.Errorf("left: %v, %v", left, err)
