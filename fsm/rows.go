@@ -50,14 +50,14 @@ func rowSum(key string, versioned []byte) uint32 {
 // unseal returns the payload of a row, ErrCorrupt for a damaged or ErrUnknown for a newer one.
 func unseal(key string, row []byte) ([]byte, error) {
 	if len(row) < 1+crcSize {
-		return nil, fmt.Errorf("a row of table %q is cut short: %w", key[:1], ErrCorrupt)
+		return nil, fmt.Errorf("a row of table %.1q is cut short: %w", key, ErrCorrupt)
 	}
 	body := row[:len(row)-crcSize]
 	if rowSum(key, body) != binary.BigEndian.Uint32(row[len(body):]) {
-		return nil, fmt.Errorf("a row of table %q with a wrong sum: %w", key[:1], ErrCorrupt)
+		return nil, fmt.Errorf("a row of table %.1q with a wrong sum: %w", key, ErrCorrupt)
 	}
 	if body[0] != rowVersion {
-		return nil, fmt.Errorf("a row of table %q has version %d: %w", key[:1], body[0], ErrUnknown)
+		return nil, fmt.Errorf("a row of table %.1q has version %d: %w", key, body[0], ErrUnknown)
 	}
 	return body[1:], nil
 }
