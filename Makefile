@@ -11,7 +11,7 @@ SOAK     ?= bin/soak.html
 # What the tests print is worth reading only where one fails.
 GOTEST   = go test -timeout 14m
 
-.PHONY: help run demo test race fuzz golden lint bench targets chaos soak check build clean
+.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted check build clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -84,6 +84,10 @@ soak: ## the same for DURATION (2h), with a page at the end, SOAK (bin/soak.html
 # A module of its own: etcd is fetched only for this.
 versus: build ## todod beside etcd on this machine, in turns
 	cd deploy/versus && go run . -todod ../../bin/todod
+
+# Bugs that the checkers must find: a checker that finds nothing proves little.
+planted: ## plant bugs, one at a time, and see that each is found
+	go run ./deploy/planted
 
 check: lint test race fuzz chaos ## what CI runs: lint, test, race, fuzz, chaos
 

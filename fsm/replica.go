@@ -156,6 +156,12 @@ func (r *Replica) Applied() (index, rev uint64) {
 	return m.Index, m.Rev
 }
 
+// At returns the index and term of the last log entry in the newest state.
+func (r *Replica) At() (index, term uint64) {
+	m := &r.store.image.Load().meta
+	return m.Index, m.Term
+}
+
 // Durable returns the index and term of the last log entry that the file holds.
 func (r *Replica) Durable() (index, term uint64, err error) {
 	m, err := r.durable()

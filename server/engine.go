@@ -141,6 +141,7 @@ func (e *engine) openFiles() (err error) {
 		}
 		return replicaExit(err)
 	}
+	e.logs.applied = e.replica.At
 	return n.folder.sync()
 }
 

@@ -134,6 +134,11 @@ func (e *engine) superfluous(req *raft.InstallSnapshotRequest) *raft.InstallSnap
 	if req.Term != e.raft.CurrentTerm() || e.raft.State() != raft.Follower {
 		return nil
 	}
+	if term, err := e.termOf(req.LastLogIndex); err == nil && term == req.LastLogTerm {
+		// The thesis, 5.1: a log that has the replica's last entry is kept. What it holds beyond that may be
+		// acknowledged, also where it is not known to be committed here.
+		return &raft.InstallSnapshotResponse{Term: req.Term, Success: true}
+	}
 	applied, _ := e.replica.Applied()
 	first, err1 := e.logs.FirstIndex()
 	last, err2 := e.logs.LastIndex()

@@ -25,13 +25,14 @@ import (
 // the pages, so nothing that is tried again can be trusted.
 type logStore struct {
 	*raftboltdb.BoltStore
-	path   string
-	page   int64        // bytes
-	bytes  atomic.Int64 // appended since the last snapshot, and before this start all that the file holds
-	term   steadyTerm
-	writes *underway
-	fatal  func(error)
-	step   func(string) // for tests: called where a crash may come; nil otherwise
+	path    string
+	page    int64        // bytes
+	bytes   atomic.Int64 // appended since the last snapshot, and before this start all that the file holds
+	term    steadyTerm
+	writes  *underway
+	fatal   func(error)
+	step    func(string)                // for tests: called where a crash may come; nil otherwise
+	applied func() (index, term uint64) // where the replica stands; nil before it is open
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -117,7 +118,9 @@ func (s *logStore) GetLog(index uint64, log *raft.Log) error {
 	return s.read("read the log", func() error {
 		err := s.BoltStore.GetLog(index, log)
 		switch {
-		case passes(err):
+		case errors.Is(err, raft.ErrLogNotFound) && s.applied != nil:
+			return s.lastApplied(index, log)
+		case err != nil && passes(err):
 			return err
 		case err != nil, string(log.Extensions) != string(logSum(log)), log.Index != index:
 			return fmt.Errorf("log entry %d: %w", index, fsm.ErrDamaged)
@@ -125,6 +128,20 @@ func (s *logStore) GetLog(index uint64, log *raft.Log) error {
 		log.Extensions = nil
 		return nil
 	})
+}
+
+// lastApplied gives the term of the entry that the replica stands at, for one that was cut off the log or came in
+// a replica. Raft asks for it before it takes what follows; it knows the term where nothing follows yet, but with
+// entries of a lost leader there instead it would refuse all others for good. The
+// command is not in it: the replica has what it came to, and the entries before it, which whoever sent
+// it on would need first, are not here.
+func (s *logStore) lastApplied(index uint64, log *raft.Log) error {
+	at, term := s.applied()
+	if at != index || at == 0 {
+		return raft.ErrLogNotFound
+	}
+	*log = raft.Log{Index: index, Term: term, Type: raft.LogNoop}
+	return nil
 }
 
 // FirstIndex returns the index of the first entry, 0 if there is none.

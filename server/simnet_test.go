@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +21,8 @@ type simNet struct {
 	cut       map[[2]string]bool // from, to: one direction
 	refuse    map[[2]string]bool // from, to: a dial that finds nobody
 	conns     map[*simConn]bool
+	late      func() time.Duration // how long what is sent now is under way; nil for no time
+	leaving   func(addr string)    // told before an address sends; nil for nobody
 }
 
 func newSimNet() *simNet {
@@ -159,6 +162,13 @@ func (n *simNet) refused(from, to string) {
 	n.refuse[[2]string{from, to}] = true
 }
 
+// slow has all that is sent from now on take as long as late says.
+func (n *simNet) slow(late func() time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.late = late
+}
+
 // deafen takes the listener of an address away; what is connected stays.
 func (n *simNet) deafen(addr string) {
 	n.mu.Lock()
@@ -172,6 +182,7 @@ func (n *simNet) heal() {
 	defer n.mu.Unlock()
 	clear(n.cut)
 	clear(n.refuse)
+	n.late = nil
 	n.tellAll()
 }
 
@@ -201,12 +212,52 @@ type simConn struct {
 
 	// guarded by net.mu
 	buf           []byte
+	coming        []parcel // sent to this end and under way
 	closed        bool
 	broken        bool // reset by the network
 	stalled       bool // nothing comes any more, and nobody is told
 	readBy, wrBy  time.Time
 	readT, writeT *time.Timer
 	changed       *sync.Cond
+}
+
+// parcel is what one Write sent.
+type parcel struct {
+	at   time.Time
+	data []byte
+}
+
+// carry takes what was sent to this end when it has been under way for long enough, in order. It is called with
+// net.mu held.
+func (c *simConn) carry() {
+	for len(c.coming) > 0 && !time.Now().Before(c.coming[0].at) {
+		c.buf = append(c.buf, c.coming[0].data...)
+		c.coming = c.coming[1:]
+	}
+}
+
+// receive is told of what the other end sends. It is called with net.mu held.
+func (c *simConn) receive(b []byte) {
+	var late time.Duration
+	if c.net.late != nil {
+		late = c.net.late()
+	}
+	if late == 0 && len(c.coming) == 0 {
+		c.buf = append(c.buf, b...)
+		c.tell()
+		return
+	}
+	at := time.Now().Add(late)
+	if n := len(c.coming); n > 0 && at.Before(c.coming[n-1].at) {
+		at = c.coming[n-1].at
+	}
+	c.coming = append(c.coming, parcel{at, slices.Clone(b)})
+	time.AfterFunc(time.Until(at), func() {
+		c.net.mu.Lock()
+		defer c.net.mu.Unlock()
+		c.carry()
+		c.tell()
+	})
 }
 
 // tell wakes both ends. It is called with net.mu held.
@@ -232,7 +283,7 @@ func (c *simConn) Read(b []byte) (int, error) {
 			c.buf = c.buf[n:]
 			c.tell()
 			return n, nil
-		case link && c.peer.closed:
+		case link && c.peer.closed && len(c.coming) == 0:
 			return 0, io.EOF
 		}
 		c.changed.Wait()
@@ -243,6 +294,9 @@ func (c *simConn) Read(b []byte) (int, error) {
 const simBuffer = 1 << 20
 
 func (c *simConn) Write(b []byte) (int, error) {
+	if leaving := c.net.leaving; leaving != nil {
+		leaving(c.local)
+	}
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
 	for len(c.peer.buf) > simBuffer && !c.closed && !c.broken && !c.peer.closed && !past(c.wrBy) {
@@ -258,8 +312,7 @@ func (c *simConn) Write(b []byte) (int, error) {
 	case c.peer.closed && !c.net.cut[[2]string{c.local, c.remote}]:
 		return 0, syscall.EPIPE
 	}
-	c.peer.buf = append(c.peer.buf, b...)
-	c.tell()
+	c.peer.receive(b)
 	return len(b), nil
 }
 

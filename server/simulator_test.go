@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,297 +16,284 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/anishathalye/porcupine"
-
-	"todod/fsm/todo"
+	"github.com/cockroachdb/datadriven"
 )
 
-// TestSimulator tells groups of 3 and 5 real nodes random stories of crashes, cuts, transfers, changes of
-// the group and of clocks, while clients add, put and read. SIM_RUNS says how many; SIM_SEED
-// begins with a given one. A run that fails prints its schedule. Runs are not the same to the
-// step: the seed drives what is done, not who wins.
+// TestSimulator tells groups of real nodes stories that dice made, in virtual time: crashes, cuts, delays,
+// disks that fail, transfers, changes of the group and of clocks, snapshots that cut the log to
+// nothing, while clients add, put, remove and read. SIM_RUNS says how many, SIM_TIME for how long,
+// SIM_SEED begins with a given one. A story that fails is printed and kept among
+// testdata/stories, where TestStories tells it again. Runs are not the same to the step: the seed makes
+// the story and not who wins.
 func TestSimulator(t *testing.T) {
-	runs := 12
+	runs, until := simBudget(t)
+	seed := simSeed(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	began := time.Now()
+	var told, answered, next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for !t.Failed() && time.Now().Before(until) {
+				n := next.Add(1)
+				if n > runs {
+					return
+				}
+				s := newSchedule(seed + uint64(n-1))
+				t.Run(fmt.Sprint(s.seed), func(t *testing.T) { answered.Add(s.tell(t)) })
+				told.Add(1)
+			}
+		})
+	}
+	workers.Wait()
+	t.Logf("%d stories in %s, %.0f a minute; %d requests were answered", told.Load(), time.Since(began).Round(time.Millisecond),
+		float64(told.Load())/time.Since(began).Minutes(), answered.Load())
+	if !t.Failed() && told.Load() > 10 && answered.Load() < 20*told.Load() {
+		t.Errorf("only %d requests were answered in %d stories", answered.Load(), told.Load())
+	}
+}
+
+// simBudget is how many stories are told, and until when a new one is begun.
+func simBudget(t *testing.T) (runs int64, until time.Time) {
+	runs, until = 40, time.Now().Add(time.Hour)
+	var err error
+	if s := os.Getenv("SIM_TIME"); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			t.Fatal("SIM_TIME:", err)
+		}
+		runs, until = 1<<40, time.Now().Add(d)
+	}
 	if s := os.Getenv("SIM_RUNS"); s != "" {
-		var err error
-		if runs, err = strconv.Atoi(s); err != nil {
+		if runs, err = strconv.ParseInt(s, 10, 64); err != nil {
 			t.Fatal("SIM_RUNS:", err)
 		}
 	}
-	seed, total := simSeed(t), 0
-	for run := range uint64(runs) {
-		t.Run(fmt.Sprint(seed+run), func(t *testing.T) {
-			var w *world
-			synctest.Test(t, func(t *testing.T) {
-				w = newWorld(t, seed+run)
-				w.live()
-			})
-			total += len(w.history)
-			if got := porcupine.CheckOperationsTimeout(register, w.history, 20*time.Second); got != porcupine.Ok {
-				t.Errorf("%d puts and reads: %s", len(w.history), got)
-			}
-			if t.Failed() {
-				t.Log(strings.Join(w.told, "\n"))
-			}
-		})
-	}
-	if total < 50*runs {
-		t.Errorf("only %d puts and reads were answered in %d runs", total, runs)
-	}
+	return runs, until
 }
 
-// world is one run.
+// schedule is a story made by dice.
+type schedule struct {
+	seed  uint64
+	size  int
+	lines []string
+}
+
+// deeds are what may happen, each with its share. WHO is the leader, a follower or any; the words
+// are told in simfaults_test.go.
+var deeds = []struct {
+	share int
+	line  string
+}{
+	{3, "crash WHO"}, {3, "kill WHO at send N"}, {3, "kill WHO at flush N"}, {2, "kill WHO at receive N"}, {2, "kill WHO at restore N"},
+	{6, "revive"}, {1, "restart"}, {3, "isolate WHO"}, {3, "cut WHO WHO"}, {2, "split"}, {5, "heal"}, {2, "sever WHO"},
+	{1, "stall"}, {2, "slow Nms"}, {5, "usurp WHO"}, {2, "transfer"}, {2, "clock WHO Ns"}, {1, "join"}, {1, "remove WHO"},
+	{6, "snapshot WHO"}, {2, "session WHO"}, {2, "late WHO"}, {1, "fail WHO"}, {1, "wipe WHO"},
+}
+
+func newSchedule(seed uint64) *schedule {
+	r := rand.New(rand.NewPCG(seed, 1))
+	s := &schedule{seed: seed, size: 3}
+	if r.IntN(6) == 0 {
+		s.size = 5
+	}
+	shares := 0
+	for _, d := range deeds {
+		shares += d.share
+	}
+	for range 3 + r.IntN(5) {
+		i, at := 0, r.IntN(shares)
+		for ; at >= deeds[i].share; i++ {
+			at -= deeds[i].share
+		}
+		line := deeds[i].line
+		for strings.Contains(line, "WHO") {
+			line = strings.Replace(line, "WHO", []string{"leader", "leader", "follower", "follower", fmt.Sprint("n", 1+r.IntN(s.size))}[r.IntN(5)], 1)
+		}
+		line = strings.Replace(line, "N", fmt.Sprint(1+r.IntN(25)), 1)
+		pause := r.IntN(60)
+		switch r.IntN(4) {
+		case 0:
+			pause = 400 + r.IntN(1200) // an election
+		case 1:
+			pause = r.IntN(400)
+		}
+		s.lines = append(s.lines, line, fmt.Sprintf("pass %dms", pause))
+	}
+	if r.IntN(8) == 0 {
+		s.lines = append(s.lines, "newer")
+	}
+	return s
+}
+
+// tell tells the story to a group, and keeps it if something is found. It returns how many requests
+// were answered.
+func (s *schedule) tell(t *testing.T) int64 {
+	var w *world
+	defer func() { // also when the story ended early
+		if w == nil || !t.Failed() {
+			return
+		}
+		t.Logf("what happened:\n%s", strings.Join(w.told, "\n"))
+		if err := s.keep(w.found); err != nil {
+			t.Error(err)
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		w = newWorld(t, s)
+		w.live()
+	})
+	w.linearizable(t)
+	return w.answered.Load()
+}
+
+// String is the story as TestStories reads it.
+func (s *schedule) String() string {
+	return fmt.Sprintf("simulate %d %d\n%s\n----\nok\n", s.size, s.seed, strings.Join(s.lines, "\n"))
+}
+
+func (s *schedule) keep(found []string) error {
+	head := fmt.Sprintf("# The simulator found with seed %d:\n", s.seed)
+	for _, f := range found {
+		head += "# " + strings.ReplaceAll(f, "\n", " ") + "\n"
+	}
+	return os.WriteFile(fmt.Sprintf("testdata/stories/seed_%d.txt", s.seed), []byte(head+s.String()), 0o644)
+}
+
+// simulate tells a story of the simulator that was kept.
+func simulate(t *testing.T, d *datadriven.TestData) string {
+	s := &schedule{lines: strings.Split(strings.TrimSpace(d.Input), "\n")}
+	var err1, err2 error
+	s.size, err1 = strconv.Atoi(d.CmdArgs[0].Key)
+	s.seed, err2 = strconv.ParseUint(d.CmdArgs[1].Key, 10, 64)
+	if err1 != nil || err2 != nil {
+		d.Fatalf(t, "simulate takes a size and a seed")
+	}
+	t.Run("simulate", func(t *testing.T) { s.tell(t) })
+	if t.Failed() {
+		return "failed\n"
+	}
+	return "ok\n"
+}
+
+// world is a group that a story is told to, with its clients.
 type world struct {
 	*sim
 	*locked
-	size    int
-	told    []string
-	dead    map[string]bool
-	gone    map[string]bool // removed for good
-	clock   atomic.Int64    // stamps the history: virtual time stands still too often
-	mu      sync.Mutex
-	ids     map[string]string // list/id -> title: an id is used once
-	history []porcupine.Operation
+	*schedule
+	*history
+	told   []string
+	deeds  sync.WaitGroup    // what goes on beside the story
+	hands  chan struct{}     // a token for whoever starts or ends nodes
+	dead   map[string]bool   // to be started again
+	gone   map[string]bool   // removed for good
+	wiped  map[string]bool   // came back with an empty folder
+	broken map[string]bool   // its disk fails
+	traps  map[string]*trap  // nodes that will be killed at a step
+	terms  map[uint64]string // who led which term
+	watch  sync.Mutex        // guards traps and terms, and told
+	ctx    context.Context   // ends with the clients
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{sim: newSim(t), locked: &locked{r: rand.New(rand.NewPCG(seed, 1))},
-		dead: map[string]bool{}, gone: map[string]bool{}, ids: map[string]string{}}
-	w.mark, w.scan = time.Second, 3*time.Second
-	w.size = 3 + 2*w.n(2)
-	w.group(w.size)
+// memory is a folder in memory where there is one: the nodes of a simulator sync nothing anyway.
+func memory(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "todod-sim-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func newWorld(t *testing.T, s *schedule) *world {
+	dir := memory(t) // goes after the nodes in it
+	w := &world{sim: newSim(t), locked: &locked{r: rand.New(rand.NewPCG(s.seed, 2))}, schedule: s,
+		hands: make(chan struct{}, 1), dead: map[string]bool{}, gone: map[string]bool{}, wiped: map[string]bool{},
+		broken: map[string]bool{}, traps: map[string]*trap{}, terms: map[uint64]string{}}
+	w.history = newHistory(w.errorf)
+	w.dir, w.mark = dir, time.Second
+	w.net.leaving = func(addr string) { w.step(strings.TrimSuffix(addr, ":70"), "send") }
+	w.set = func(c *Config) {
+		id := c.ID
+		c.step = func(_ context.Context, step string) { w.step(id, step) }
+	}
 	return w
 }
 
-func (w *world) live() {
-	if _, err := w.node("n1").Write(context.Background(), addCommand("reg", "0"), WriteOptions{}); err != nil {
-		w.t.Fatal(err)
-	}
-	w.acked = append(w.acked, "0")
-	ctx, cancel := context.WithCancel(context.Background())
-	var clients sync.WaitGroup
-	for i := range 4 {
-		clients.Go(func() {
-			for wait(ctx, time.Duration(1+w.n(25))*time.Millisecond) {
-				w.request(i)
-			}
-		})
-	}
-	for range 14 {
-		w.happen()
-		time.Sleep(time.Duration(w.n(900)) * time.Millisecond)
-	}
-	w.tell("all is well again")
-	w.net.heal()
-	for _, s := range w.skew {
-		s.Store(0)
-	}
-	for id := range w.dead {
-		w.revive(id)
-	}
-	w.await("a write at each member", func() bool {
-		_, err := w.put(9, w.named("leader"), "last")
-		return err == nil
-	})
-	cancel()
-	clients.Wait()
-	w.holdRegister()
-	w.check()
-	w.compare()
+// errorf notes what was found.
+func (w *world) errorf(format string, args ...any) {
+	w.watch.Lock()
+	w.history.found = append(w.history.found, fmt.Sprintf(format, args...))
+	w.watch.Unlock()
+	w.t.Errorf(format, args...)
 }
 
-// compare has all members come to another mark, at which they must agree. One that had been alarmed
-// for nothing on the way would have ended (reap) or told.
-func (w *world) compare() {
-	index, _ := w.node(w.named("leader")).engine().replica.Applied()
-	conf := w.leader().engine().configuration()
-	for _, id := range w.running() {
-		if _, in := find(conf, id); in {
-			w.await(id+" to be like a majority", func() bool { return w.node(id).engine().divergence.agreed.Load() > index })
-		}
-	}
-	w.reap()
-	for _, id := range w.running() {
-		seen, _ := w.node(id).events.since(0)
-		for _, e := range seen {
-			if e.Type == Diverged {
-				w.t.Errorf("%s told that the data of %q differ", id, e.Node)
-			}
-		}
-	}
-}
-
-// holdRegister tells check of the register's title, which puts have changed.
-func (w *world) holdRegister() {
-	v, err := w.node(w.named("leader")).Read(context.Background(), ReadOptions{Level: Linearizable})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer v.Close()
-	e, _ := v.Entry("reg", 1)
-	w.acked[0] = e.Title
-}
-
-func (w *world) tell(format string, args ...any) {
+func (w *world) tellOf(format string, args ...any) {
+	w.watch.Lock()
+	defer w.watch.Unlock()
 	w.told = append(w.told, fmt.Sprintf("%s %s", time.Since(time.Unix(946684800, 0)), fmt.Sprintf(format, args...)))
 }
 
 func (w *world) any(of []string) string { return of[w.n(len(of))] }
 
-// happen does one thing to the group.
-func (w *world) happen() {
-	running := w.running()
-	id := w.any(running)
-	switch w.n(12) {
-	case 0, 1:
-		if len(running) > 1 {
-			w.tell("crash %s", id)
-			w.crash(id)
-			w.dead[id] = true
-		}
-	case 2, 3:
-		for dead := range w.dead {
-			w.revive(dead)
-			break
-		}
-	case 4:
-		w.tell("isolate %s", id)
-		w.isolate(id)
-	case 5:
-		other := w.any(w.sim.ids)
-		w.tell("cut %s to %s", id, other)
-		w.net.cutWay(id+":70", other+":70")
-	case 6, 7:
-		w.tell("heal")
-		w.net.heal()
-	case 8:
-		w.tell("transfer, asked at %s: %s", id, problem(w.node(id).Transfer(context.Background(), "")))
-	case 9:
-		skew := time.Duration(w.n(30)-15) * time.Second
-		w.tell("clock of %s off by %s", id, skew)
-		w.skew[id].Store(int64(skew))
-	case 10:
-		if fresh := fmt.Sprintf("n%d", len(w.sim.ids)+1); len(w.sim.ids) < w.size+2 {
-			w.tell("%s joins through %s", fresh, id)
-			if _, err := w.start(fresh, func(c *Config) { c.Join = []string{id + ":80"} }); err != nil {
-				w.t.Error(err)
+func (w *world) live() {
+	w.group(w.size)
+	var cancel context.CancelFunc
+	w.ctx, cancel = context.WithCancel(context.Background())
+	var clients sync.WaitGroup
+	defer func() { // also when the story ends early
+		cancel()
+		clients.Wait()
+		w.deeds.Wait()
+	}()
+	w.begin()
+	for i := range 3 {
+		clients.Go(func() {
+			for wait(w.ctx, time.Duration(w.n(30))*time.Millisecond) {
+				w.request(i)
+				w.look()
 			}
-		}
-	case 11:
-		w.remove(id)
+		})
 	}
+	newer := false
+	for _, line := range w.lines {
+		w.reap()
+		if newer = line == "newer"; !newer {
+			w.do(strings.Fields(line))
+		}
+	}
+	w.deeds.Wait()
+	w.recover()
+	cancel()
+	clients.Wait()
+	w.check()
+	w.compare()
+	if newer {
+		w.newer()
+		return
+	}
+	w.close()
+	w.checkFolders()
+}
+
+// recover makes everything well again.
+func (w *world) recover() {
+	w.tellOf("all is well again")
+	w.net.heal()
+	for _, s := range w.skew {
+		s.Store(0)
+	}
+	w.watch.Lock()
+	clear(w.traps)
+	w.watch.Unlock()
+	w.deeds.Wait() // a node that was on its way down is down
 	w.reap()
+	w.checkWiped()
+	w.revive()
+	w.await("a write", func() bool {
+		return w.write(9, w.named("leader"), "", w.putOf(9)) == nil
+	})
 }
 
-// remove has a node taken out, one in a run.
-func (w *world) remove(id string) {
-	if len(w.gone) > 0 {
-		return
-	}
-	err := w.node(w.any(w.running())).RemoveMember(context.Background(), id)
-	w.tell("remove %s: %s", id, problem(err))
-	if err == nil || AsError(err).Outcome == UnknownOutcome {
-		w.gone[id] = true
-	}
-}
-
-// reap closes nodes that ended because they were removed.
-func (w *world) reap() {
-	for _, id := range w.running() {
-		n := w.node(id)
-		if why := n.Err(); why != nil {
-			w.tell("%s ended: %s", id, why)
-			if why.Code != 0 && why.Code != ExitFolderRefused {
-				w.t.Errorf("%s ended: %s", id, why)
-			}
-			w.gone[id] = true
-			w.crash(id)
-		}
-	}
-}
-
-func (w *world) revive(id string) {
-	delete(w.dead, id)
-	_, err := w.start(id, nil)
-	w.tell("start %s: %v", id, err)
-	if err != nil && !w.gone[id] {
-		w.t.Errorf("start %s: %v", id, err)
-	}
-}
-
-// request is what a client does next.
-func (w *world) request(client int) {
-	id := w.any(w.sim.running())
-	switch w.n(3) {
-	case 0:
-		list := fmt.Sprintf("l%d", w.n(3))
-		res, err := w.add(id, list, WriteOptions{})
-		if err == nil && res.Code == todo.OK {
-			e := res.Items[0].Entry
-			key := fmt.Sprintf("%s/%d", list, e.ID)
-			w.mu.Lock()
-			if old, used := w.ids[key]; used {
-				w.t.Errorf("id %s was given to %s and to %s", key, old, e.Title)
-			}
-			w.ids[key] = e.Title
-			w.mu.Unlock()
-		}
-	case 1:
-		_, _ = w.put(client, id, fmt.Sprintf("v%d", w.clock.Add(1))) // put keeps account
-	case 2:
-		w.get(client, id)
-	}
-}
-
-func (w *world) record(op porcupine.Operation) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.history = append(w.history, op)
-}
-
-// put sets the register. One whose outcome is unknown stays open to the end.
-func (w *world) put(client int, id, value string) (outcome Outcome, err error) {
-	n := w.node(id)
-	if n == nil {
-		return NotApplied, fmt.Errorf("%s is down", id)
-	}
-	op := porcupine.Operation{ClientId: client, Input: &value, Call: w.clock.Add(1)}
-	_, err = n.Write(context.Background(), todo.Command{Ops: []todo.Op{{Kind: todo.Put, List: "reg", ID: 1,
-		Fields: todo.Fields{Title: value}}}}, WriteOptions{})
-	op.Return = w.clock.Add(1)
-	if err != nil {
-		if outcome = AsError(err).Outcome; outcome == NotApplied {
-			return outcome, err
-		}
-		op.Return = 1 << 60
-	}
-	w.record(op)
-	return outcome, err
-}
-
-func (w *world) get(client int, id string) {
-	n := w.node(id)
-	if n == nil {
-		return
-	}
-	op := porcupine.Operation{ClientId: client, Input: (*string)(nil), Call: w.clock.Add(1)}
-	v, err := n.Read(context.Background(), ReadOptions{Level: Linearizable})
-	if err != nil {
-		return
-	}
-	e, _ := v.Entry("reg", 1)
-	v.Close()
-	op.Output, op.Return = e.Title, w.clock.Add(1)
-	w.record(op)
-}
-
-// register is what the title of an entry must be like; an input of nil is a read.
-var register = porcupine.Model{
-	Init: func() any { return "0" },
-	Step: func(state, input, output any) (bool, any) {
-		if value := input.(*string); value != nil {
-			return true, *value
-		}
-		return output.(string) == state.(string), state
-	},
-}
+// path of a node's folder.
+func (w *world) path(id string) string { return filepath.Join(w.dir, id, id) }

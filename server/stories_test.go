@@ -46,6 +46,9 @@ type story struct {
 
 func (st *story) tell(t *testing.T, d *datadriven.TestData) string {
 	st.t = t
+	if d.Cmd == "simulate" {
+		return simulate(t, d)
+	}
 	var out strings.Builder
 	for _, line := range append([]string{strings.Join(append([]string{d.Cmd}, args(d)...), " ")}, strings.Split(d.Input, "\n")...) {
 		if line = strings.TrimSpace(line); line != "" {

@@ -21,6 +21,7 @@ type transport struct {
 	// sending is asked before a replica goes to a peer; install takes one that came, and says whether to go on.
 	sending func(to string) error
 	install func(raft.RPC, *raft.InstallSnapshotRequest) bool
+	fit     func(*raft.AppendEntriesRequest) *raft.AppendEntriesRequest // makes of a message what Raft may act on
 	in      chan raft.RPC
 	raft    atomic.Pointer[raft.Raft] // nil until it runs
 	start   time.Time
@@ -38,7 +39,7 @@ var (
 
 func newTransport(e *engine) *transport {
 	n := e.node
-	t := &transport{term: &e.logs.term, sending: e.sending, install: e.install, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
+	t := &transport{term: &e.logs.term, sending: e.sending, install: e.install, fit: e.fit, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.port.RaftLayer(), MaxPool: 3, Timeout: transportTimeout,
 		Logger: newHclogger(n.log), MsgpackUseNewTimeFormat: true,
@@ -58,6 +59,9 @@ func (t *transport) pump() {
 					return
 				}
 				continue
+			}
+			if req, ok := rpc.Command.(*raft.AppendEntriesRequest); ok && t.raft.Load() != nil {
+				rpc.Command = t.fit(req)
 			}
 			rpc.Command = t.vouch(rpc.Command)
 			select {

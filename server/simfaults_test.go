@@ -1,0 +1,484 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"todod/fsm"
+	"todod/fsm/todo"
+)
+
+// The words of the simulator's stories: what can happen to a group. A word that makes no sense when
+// its turn comes does nothing.
+
+// do tells one line.
+func (w *world) do(words []string) {
+	if words[0] == "pass" {
+		d, err := time.ParseDuration(words[1])
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		time.Sleep(d)
+		return
+	}
+	id, arg := "", ""
+	if len(words) > 1 {
+		id, arg = w.who(words[1]), words[len(words)-1]
+	}
+	w.tellOf("%s (%s)", strings.Join(words, " "), id)
+	if len(words) > 1 && w.node(id) == nil && words[0] != "slow" {
+		return
+	}
+	switch words[0] {
+	case "crash":
+		w.end(id, "")
+	case "kill": // kill leader at flush 3: as it comes to the third step of a flush
+		n, _ := strconv.Atoi(arg)
+		if words[3] != "send" {
+			n = 1 + n%3
+		}
+		w.watch.Lock()
+		w.traps[id] = &trap{step: words[3], left: n}
+		w.watch.Unlock()
+	case "revive":
+		w.revive()
+	case "restart":
+		for _, id := range w.running() {
+			w.end(id, "")
+		}
+		w.revive()
+	case "isolate":
+		w.isolate(id)
+	case "cut":
+		w.net.cutWay(id+":70", w.who(arg)+":70")
+	case "split":
+		w.split()
+	case "heal":
+		w.net.heal()
+	case "sever":
+		w.net.sever(id+":70", "")
+	case "stall":
+		w.net.stall()
+	case "slow":
+		most, err := time.ParseDuration(arg)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.net.slow(func() time.Duration { return time.Duration(w.n(int(most))) })
+	case "clock":
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.skew[id].Store(int64(d - 12*time.Second))
+	case "fail":
+		w.fail(id)
+	case "wipe":
+		w.wipe(id)
+	default:
+		w.doBeside(words[0], id)
+	}
+}
+
+// doBeside begins what takes its time.
+func (w *world) doBeside(word, id string) {
+	l := w.sim.leader()
+	switch word {
+	case "usurp":
+		w.usurp(id)
+	case "join":
+		w.join()
+	case "remove":
+		at := w.node(w.any(w.running()))
+		if len(w.gone)+len(w.wiped) == 0 { // one in a story
+			w.gone[id] = true
+			w.deeds.Go(func() { w.tellOf("remove: %s", problem(at.RemoveMember(context.Background(), id))) })
+		}
+	case "transfer":
+		if l != nil {
+			w.deeds.Go(func() { w.tellOf("transfer: %s", problem(l.Transfer(context.Background(), ""))) })
+		}
+	case "snapshot":
+		w.deeds.Go(func() { w.snapshot(id) })
+	case "session":
+		if l != nil {
+			w.deeds.Go(func() { w.loseSession(l, id) })
+		}
+	case "late":
+		w.deeds.Go(func() { w.late(id) })
+	default:
+		w.t.Fatalf("a story says %q, which nobody knows", word)
+	}
+}
+
+// who resolves a word to a node that runs, if one does.
+func (w *world) who(word string) string {
+	l := w.sim.leader()
+	switch {
+	case word == "leader" && l != nil:
+		return l.id
+	case word == "leader", word == "follower":
+		for _, id := range w.running() {
+			if l == nil || id != l.id {
+				return id
+			}
+		}
+	}
+	return word
+}
+
+// end ends a node as kill -9 would, at most once. Its folder becomes what an image of it shows, if one was taken.
+func (w *world) end(id, image string) {
+	w.hands <- struct{}{}
+	defer func() { <-w.hands }()
+	if w.node(id) == nil {
+		return
+	}
+	w.crash(id)
+	w.dead[id] = true
+	if image == "" {
+		return
+	}
+	if err := os.RemoveAll(w.path(id)); err != nil {
+		w.errorf("%v", err)
+	}
+	if err := os.Rename(image, w.path(id)); err != nil {
+		w.errorf("%v", err)
+	}
+}
+
+// revive starts all that is dead.
+func (w *world) revive() {
+	w.hands <- struct{}{}
+	defer func() { <-w.hands }()
+	for id := range w.dead {
+		delete(w.dead, id)
+		if w.wiped[id] { // turned away once, and killed since
+			continue
+		}
+		_, err := w.start(id, nil)
+		if err != nil && (!w.gone[id] || asExit(err).Code != ExitFolderRefused) {
+			w.errorf("%s does not start: %v", id, err)
+		}
+		delete(w.broken, id)
+	}
+}
+
+// trap is a step at which a node dies.
+type trap struct {
+	step string // what the step begins with
+	left int
+}
+
+// step is told of every step of a node at which a crash may come: right before it sends
+// something, which it may rely on being on its disk, and between those of a flush and a restore.
+func (w *world) step(id, step string) {
+	w.watch.Lock()
+	t := w.traps[id]
+	if t == nil || !strings.HasPrefix(step, t.step) {
+		w.watch.Unlock()
+		return
+	}
+	if t.left--; t.left > 0 {
+		w.watch.Unlock()
+		return
+	}
+	delete(w.traps, id)
+	w.watch.Unlock()
+	w.net.kill(id + ":70") // from here on nobody hears of it
+	image, err := w.image(id, step)
+	if err != nil {
+		w.tellOf("%s is not killed at %q: %v", id, step, err)
+		return
+	}
+	w.tellOf("%s is killed at %q", id, step)
+	w.deeds.Go(func() { w.end(id, image) })
+}
+
+// image copies the folder of a node as it is at this moment. What the node does until it is ended
+// nobody hears of, and its folder forgets.
+func (w *world) image(id, step string) (string, error) {
+	n := w.node(id)
+	if n == nil || n.engine() == nil {
+		return "", fmt.Errorf("it is not up")
+	}
+	dir := filepath.Join(w.dir, fmt.Sprintf("image-%s-%d", id, w.history.clock.Add(1)))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	writes := n.engine().storage.writes
+	writes.mu.Lock()
+	for len(writes.begun) > 0 { // of the log, in the middle of which no image can be taken
+		writes.mu.Unlock()
+		runtime.Gosched()
+		writes.mu.Lock()
+	}
+	defer writes.mu.Unlock()
+	names := []string{"node.json", logName}
+	if strings.HasPrefix(step, "restore") { // no file is open, and nobody else writes one
+		names = append(names, replicaName)
+	} else if err := copyReplica(n.engine().replica, filepath.Join(dir, replicaName)); err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(w.path(id), name))
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+func copyReplica(r *fsm.Replica, to string) error {
+	_, from, err := r.Snapshots().Open("replica")
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	b, err := io.ReadAll(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o600)
+}
+
+func (w *world) split() {
+	ids, left := w.running(), 1+w.n(2)
+	for i, id := range ids {
+		if i >= left {
+			break
+		}
+		var others []string
+		for _, o := range ids[min(left, len(ids)):] {
+			others = append(others, o+":70")
+		}
+		w.net.cutOff(id+":70", others)
+	}
+}
+
+// usurp has another node take over while the leader is cut off and has not noticed: what a pause of
+// the leader across an election comes to.
+func (w *world) usurp(id string) {
+	l := w.sim.leader()
+	n := w.node(id)
+	if l == nil || n == nil || n.engine() == nil {
+		return
+	}
+	for _, other := range w.running() {
+		if l.id == id && other != id {
+			n = w.node(other)
+		}
+	}
+	if n == l || n.engine() == nil {
+		return
+	}
+	w.isolate(l.id)
+	w.deeds.Go(func() { n.engine().campaign("a story says so") })
+}
+
+func (w *world) join() {
+	fresh := fmt.Sprintf("n%d", len(w.ids)+1)
+	if len(w.ids) > w.size {
+		return
+	}
+	w.hands <- struct{}{}
+	defer func() { <-w.hands }()
+	if _, err := w.start(fresh, w.joins); err != nil {
+		w.errorf("%s does not start: %v", fresh, err)
+	}
+}
+
+func (w *world) joins(c *Config) {
+	for _, id := range w.running() {
+		c.Join = append(c.Join, id+":80")
+	}
+}
+
+// snapshot has a node take one and cut its log down to nothing.
+func (w *world) snapshot(id string) {
+	e := w.node(id).engine()
+	if e == nil {
+		return
+	}
+	conf := e.raft.ReloadableConfig()
+	conf.TrailingLogs = 1
+	if err := e.raft.ReloadConfig(conf); err != nil {
+		w.errorf("%v", err)
+	}
+	if err := e.raft.Snapshot().Error(); err != nil {
+		w.tellOf("snapshot of %s: %v", id, err)
+	}
+}
+
+// loseSession has the group close the session of a node that runs: it opened another one.
+func (w *world) loseSession(l *Node, id string) {
+	t := l.engine().term.Load()
+	if t == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err := t.propose(ctx, fsm.TypeSession, fsm.Session{Node: id, Boot: "another"}.Encode())
+	w.tellOf("session of %s: %s", id, problem(err))
+}
+
+// late forwards one add three times: twice at about the same time, and once more when its number is closed.
+func (w *world) late(id string) {
+	e := w.node(id).engine()
+	if e == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	call, floor := w.history.clock.Add(1), w.rev.Load()
+	session, number, err := e.number(ctx)
+	if err != nil {
+		return
+	}
+	op := w.addOf(8, simLists[0])
+	cmd := todo.Command{Ops: []todo.Op{op}}
+	c := &pending{list: op.List, ops: 1, cmd: fsm.Command{Type: fsm.TypeTodo, Version: 1, Session: session, Number: number,
+		Low: e.numbers.lowest(), Payload: fsm.EncodeTodo(&cmd)}}
+	forward := func(within int) answer {
+		time.Sleep(time.Duration(w.n(within)) * time.Millisecond)
+		to, ok := e.leader()
+		if !ok || to.term != nil {
+			return answer{err: failure(KindNoLeader, NotApplied, "not a follower")}
+		}
+		b, err := e.node.port.Client(to.id, to.addr).Call(ctx, callForward, encodeForward([]*pending{c}))
+		if err != nil {
+			return answer{err: err}
+		}
+		answers, err := decodeAnswers(b, 1)
+		if err != nil {
+			return answer{err: err}
+		}
+		res, err := asResult(answers[0].res, answers[0].err)
+		return answer{res, err}
+	}
+	twin := make(chan answer, 1)
+	go func() { twin <- forward(30) }()
+	got, other := forward(30), <-twin
+	e.numbers.release(session, number)
+	for _, a := range []answer{other, forward(600)} {
+		switch {
+		case a.err != nil:
+		case got.err != nil:
+			got = a
+		case a.res.Code != got.res.Code || a.res.Rev != got.res.Rev:
+			w.errorf("one number was answered with %+v and with %+v", got.res, a.res)
+		}
+	}
+	w.settleWrite(8, call, floor, id, cmd.Ops, got.res, got.err)
+}
+
+// fail has the file of a node's replica refuse every write from now on. The node must end, and comes back
+// with a good disk.
+func (w *world) fail(id string) {
+	n := w.node(id)
+	e := n.engine()
+	if e == nil || w.broken[id] {
+		return
+	}
+	if err := breakFile(e.replica.Path()); err != nil {
+		w.errorf("%v", err)
+		return
+	}
+	w.broken[id] = true
+	w.deeds.Go(func() {
+		before, _ := e.replica.Applied()
+		select {
+		case <-n.Done():
+		case <-time.After(3 * time.Second):
+		case <-n.ctx.Done(): // it died of something else
+		}
+		why := n.Err()
+		durable, _, err := e.replica.Durable()
+		switch {
+		case why != nil && why.Code != ExitStorage && why.Code != 0 && why.Code != ExitFolderRefused: // it may be removed meanwhile
+			w.errorf("%s ended with %d and not %d when its disk failed: %s", id, why.Code, ExitStorage, why)
+		case why == nil && err == nil && durable < before && n.ctx.Err() == nil:
+			w.errorf("%s goes on with a disk that fails: it holds entry %d of %d", id, durable, before)
+		}
+		w.end(id, "")
+	})
+}
+
+// breakFile puts a file that cannot be written in the place of the one that is open here.
+func breakFile(path string) error {
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, f := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + f.Name()); err != nil || to != path {
+			continue
+		}
+		fd, err := strconv.Atoi(f.Name())
+		if err != nil {
+			return err
+		}
+		other, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer other.Close()
+		if err := syscall.Dup3(int(other.Fd()), fd, syscall.O_CLOEXEC); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wipe has a node lose its folder and ask to be let in again under its name, one in a story.
+func (w *world) wipe(id string) {
+	if len(w.gone)+len(w.wiped) > 0 || len(w.running()) < 3 {
+		return
+	}
+	w.end(id, "")
+	w.hands <- struct{}{}
+	defer func() { <-w.hands }()
+	if w.node(id) != nil || !w.dead[id] {
+		return
+	}
+	delete(w.dead, id)
+	w.wiped[id] = true
+	if err := os.RemoveAll(w.path(id)); err != nil {
+		w.errorf("%v", err)
+	}
+	if _, err := w.start(id, w.joins); err != nil {
+		w.errorf("%s does not start: %v", id, err)
+	}
+}
+
+// reap ends nodes that ended by themselves, and asks why.
+func (w *world) reap() {
+	for _, id := range w.running() {
+		n := w.node(id)
+		if n == nil || n.Err() == nil {
+			continue
+		}
+		why := n.Err()
+		w.tellOf("%s ended: %s", id, why)
+		refused := why.Code == 0 || why.Code == ExitFolderRefused
+		switch {
+		case w.broken[id]: // fail judges
+			continue
+		case refused && (w.gone[id] || w.wiped[id]):
+		default:
+			w.errorf("%s ended with %d: %s", id, why.Code, why)
+		}
+		w.end(id, "")
+	}
+}
