@@ -141,7 +141,9 @@ func (e *engine) openFiles() (err error) {
 		}
 		return replicaExit(err)
 	}
-	e.logs.applied = e.replica.At
+	if !n.cfg.keepStuck {
+		e.logs.applied = e.replica.At
+	}
 	return n.folder.sync()
 }
 

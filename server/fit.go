@@ -11,6 +11,9 @@ import "github.com/hashicorp/raft"
 // entry to compare, and refuse each message that follows for good. All that is applied was
 // committed, so the leader has the same: the comparison begins there.
 func (e *engine) fit(req *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
+	if e.node.cfg.keepStuck {
+		return req
+	}
 	fitted := *req
 	fitted.LeaderCommitIndex = min(req.LeaderCommitIndex, req.PrevLogEntry+uint64(len(req.Entries)))
 	at, term := e.replica.At()
