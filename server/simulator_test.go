@@ -39,7 +39,7 @@ func TestSimulator(t *testing.T) {
 				if n > runs {
 					return
 				}
-				s := newSchedule(seed + uint64(n-1))
+				s := newPlot(seed + uint64(n-1))
 				t.Run(fmt.Sprint(s.seed), func(t *testing.T) { answered.Add(s.tell(t)) })
 				told.Add(1)
 			}
@@ -72,8 +72,8 @@ func simBudget(t *testing.T) (runs int64, until time.Time) {
 	return runs, until
 }
 
-// schedule is a story made by dice.
-type schedule struct {
+// plot is a story made by dice.
+type plot struct {
 	seed  uint64
 	size  int
 	lines []string
@@ -91,9 +91,9 @@ var deeds = []struct {
 	{6, "snapshot WHO"}, {2, "session WHO"}, {2, "late WHO"}, {1, "fail WHO"}, {1, "wipe WHO"},
 }
 
-func newSchedule(seed uint64) *schedule {
+func newPlot(seed uint64) *plot {
 	r := rand.New(rand.NewPCG(seed, 1))
-	s := &schedule{seed: seed, size: 3}
+	s := &plot{seed: seed, size: 3}
 	if r.IntN(6) == 0 {
 		s.size = 5
 	}
@@ -128,7 +128,7 @@ func newSchedule(seed uint64) *schedule {
 
 // tell tells the story to a group, and keeps it if something is found. It returns how many requests
 // were answered.
-func (s *schedule) tell(t *testing.T) int64 {
+func (s *plot) tell(t *testing.T) int64 {
 	var w *world
 	defer func() { // also when the story ended early
 		if w == nil || !t.Failed() {
@@ -148,11 +148,11 @@ func (s *schedule) tell(t *testing.T) int64 {
 }
 
 // String is the story as TestStories reads it.
-func (s *schedule) String() string {
+func (s *plot) String() string {
 	return fmt.Sprintf("simulate %d %d\n%s\n----\nok\n", s.size, s.seed, strings.Join(s.lines, "\n"))
 }
 
-func (s *schedule) keep(found []string) error {
+func (s *plot) keep(found []string) error {
 	head := fmt.Sprintf("# The simulator found with seed %d:\n", s.seed)
 	for _, f := range found {
 		head += "# " + strings.ReplaceAll(f, "\n", " ") + "\n"
@@ -162,7 +162,7 @@ func (s *schedule) keep(found []string) error {
 
 // simulate tells a story of the simulator that was kept.
 func simulate(t *testing.T, d *datadriven.TestData) string {
-	s := &schedule{lines: strings.Split(strings.TrimSpace(d.Input), "\n")}
+	s := &plot{lines: strings.Split(strings.TrimSpace(d.Input), "\n")}
 	var err1, err2 error
 	s.size, err1 = strconv.Atoi(d.CmdArgs[0].Key)
 	s.seed, err2 = strconv.ParseUint(d.CmdArgs[1].Key, 10, 64)
@@ -180,7 +180,7 @@ func simulate(t *testing.T, d *datadriven.TestData) string {
 type world struct {
 	*sim
 	*locked
-	*schedule
+	*plot
 	*history
 	told   []string
 	deeds  sync.WaitGroup    // what goes on beside the story
@@ -205,13 +205,13 @@ func memory(t *testing.T) string {
 	return dir
 }
 
-func newWorld(t *testing.T, s *schedule) *world {
+func newWorld(t *testing.T, s *plot) *world {
 	dir := memory(t) // goes after the nodes in it
-	w := &world{sim: newSim(t), locked: &locked{r: rand.New(rand.NewPCG(s.seed, 2))}, schedule: s,
+	w := &world{sim: newSim(t), locked: &locked{r: rand.New(rand.NewPCG(s.seed, 2))}, plot: s,
 		hands: make(chan struct{}, 1), dead: map[string]bool{}, gone: map[string]bool{}, wiped: map[string]bool{},
 		broken: map[string]bool{}, traps: map[string]*trap{}, terms: map[uint64]string{}}
 	w.history = newHistory(w.errorf)
-	w.dir, w.mark = dir, time.Second
+	w.dir, w.mark, w.scan = dir, time.Second, 3*time.Second
 	w.net.leaving = func(addr string) { w.step(strings.TrimSuffix(addr, ":70"), "send") }
 	w.set = func(c *Config) {
 		id := c.ID
