@@ -79,7 +79,7 @@ func (b *builder) begin() (err error) {
 	if b.rows, err = b.tx.CreateBucketIfNotExists(rowsBucket); err != nil {
 		return fmt.Errorf("make a replica of a backup: %w", err)
 	}
-	b.rows.FillPercent = 0.9 // keys of a table come in order
+	b.rows.FillPercent = fill
 	return nil
 }
 

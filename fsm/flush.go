@@ -70,6 +70,7 @@ func (s *store) writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
 	if b == nil {
 		return fmt.Errorf("a file without rows: %w", ErrCorrupt)
 	}
+	b.FillPercent = fill
 	var buf []byte // bolt copies keys
 	frozen.Scan(func(key string, row []byte) bool {
 		if buf = append(buf[:0], key...); row == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	bolt "go.etcd.io/bbolt"
 
 	"todod/fsm/todo"
 )
@@ -239,5 +240,25 @@ func TestListPages(t *testing.T) {
 		if got := strings.Join(names, " "); got != c.want || more != c.more {
 			t.Errorf("lists %q after %q, %d: %q, more %t", c.prefix, c.after, c.limit, got, more)
 		}
+	}
+}
+
+// The pages of the file are full, though rows come at the ends of many lists.
+func TestPagesAreFull(t *testing.T) {
+	l := newLoad(t, 100, false)
+	for range 10 {
+		l.r.ApplyBatch(l.entries(2000, 200))
+		if err := l.r.store.flush(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.r.store.db.View(func(tx *bolt.Tx) error {
+		s := tx.Bucket(rowsBucket).Stats()
+		if full := float64(s.LeafInuse) / float64(s.LeafAlloc); full < 0.7 {
+			t.Errorf("the pages are %.2f full", full)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
