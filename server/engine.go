@@ -247,7 +247,7 @@ func replicaExit(err error) *Exit {
 	case errors.Is(err, fsm.ErrForeign):
 		return exit(ExitFolderRefused, "the replica (replica.db) is that of another group: put the right one back, or %s", beginAnew)
 	case errors.Is(err, fsm.ErrCorrupt):
-		return exit(ExitStorage, "the replica is damaged: remove this node and begin it anew, with an empty folder and a new --id")
+		return exit(ExitStorage, "the replica is damaged: a node of a group gets another when it is started; one that is alone begins with an empty folder and restores a backup")
 	}
 	return exit(ExitStorage, "the replica cannot be opened: %v", sentence(err))
 }

@@ -48,18 +48,28 @@ func Look(data, id string) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := os.Open(filepath.Join(dir, lockName))
-	if err == nil { // a copy of a folder may have none
-		defer lock.Close()
-		if syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
-			return nil, exit(ExitFailed, "node %s runs: stop it first", id)
-		}
+	lock, err := stopped(dir, id)
+	if err != nil {
+		return nil, err
 	}
+	defer lock.Close()
 	state, err := readState(dir, id)
 	if err != nil {
 		return nil, err
 	}
 	return survey(dir, &state)
+}
+
+// stopped keeps a node from being started until the lock is closed; it fails if the node runs.
+func stopped(dir, id string) (lock *os.File, err error) {
+	lock, err = os.Open(filepath.Join(dir, lockName))
+	if err != nil { // a copy of a folder may have none
+		return nil, nil
+	}
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
+		return nil, errors.Join(exit(ExitFailed, "node %s runs: stop it first", id), lock.Close())
+	}
+	return lock, nil
 }
 
 // nodeDir finds the folder of a node that was here before.

@@ -108,18 +108,30 @@ func describeBackup(b fsm.BackupInfo) string {
 
 func verifyCommand() *cobra.Command {
 	var conn cli.Connection
+	var data, id string
 	cmd := &cobra.Command{
-		Use: "verify FILE", Short: "check a backup and say what is in it",
+		Use: "verify [FILE]", Short: "check a backup, or the folder of a stopped node, and say what is in it",
 		Long: `verify reads the backup FILE, or standard input for -, to its end and checks all of it: its
 hash, each record, and that they fit together. It ends with 1 if the backup is damaged,
-cut short, of a newer todod, or none.`,
-		Example: "  todod verify lists.backup\n  zstd -dc lists.backup.zst | todod verify -",
-		Args:    cobra.ExactArgs(1),
+cut short, of a newer todod, or none.
+
+Without FILE it checks the folder of a node that does not run: each entry of its log, its
+term and vote, each page and row of its replica, and that they fit together. It changes
+nothing. It ends as the node would: with 70 if it is fenced, 73 if the folder would be
+refused, 74 if the replica is damaged, 78 if the log is; with 1 if the node runs or there
+is none.`,
+		Example: "  todod verify lists.backup\n  zstd -dc lists.backup.zst | todod verify -\n  todod verify --data ./data --id n1",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	conn.AddOutput(cmd)
+	cmd.Flags().StringVar(&data, "data", "./data", "the node's files are in `DIR`/ID")
+	cmd.Flags().StringVar(&id, "id", "", "the node's `NAME` (default the only node in --data)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := conn.Check(); err != nil {
 			return err
+		}
+		if len(args) == 0 {
+			return verifyFolder(cmd, &conn, data, id)
 		}
 		in, size, err := openBackup(cmd, args[0])
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -66,4 +67,48 @@ func flipBits(t *testing.T, r *rand.Rand, path string, bits int) {
 		_, err = f.WriteAt(b[:], at)
 		must(t, err)
 	}
+}
+
+// A stopped node's folder is checked as a whole, and nothing in it is changed.
+func TestE2EVerifyFolder(t *testing.T) {
+	n := newNode(t, "n1")
+	n.start()
+	waitFor(t, "n1 to be ready", func() error { return wantStatus(200)(n.get("/readyz")) })
+	for i := range 20 {
+		n.add("bob", fmt.Sprint("entry ", i))
+	}
+	verify := func(code int, says string) {
+		t.Helper()
+		stdout, stderr, got := command(t, "verify", "--data", n.data)
+		if got != code || !strings.Contains(stdout+stderr, says) {
+			t.Errorf("it ended with %d, want %d and %q: %s%s", got, code, says, stdout, stderr)
+		}
+	}
+	verify(1, "node n1 runs")
+	n.term()
+	whole := filepath.Join(t.TempDir(), "whole")
+	folder := filepath.Join(n.data, "n1")
+	copyFolder(t, folder, whole)
+	verify(0, "rev 20: sound")
+	for _, name := range []string{"node.json", "raft.db", "replica.db"} {
+		before, err1 := os.ReadFile(filepath.Join(whole, name))
+		after, err2 := os.ReadFile(filepath.Join(folder, name))
+		if err1 != nil || err2 != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	flipBits(t, r, filepath.Join(folder, "replica.db"), 200)
+	verify(74, "replica is damaged")
+	copyFolder(t, whole, folder)
+	flipBits(t, r, filepath.Join(folder, "raft.db"), 500)
+	verify(78, "log is damaged")
+	copyFolder(t, whole, folder)
+	must(t, os.WriteFile(filepath.Join(folder, "divergence.json"), []byte("{}"), 0o600))
+	verify(70, "fenced itself")
+	copyFolder(t, whole, folder)
+	must(t, os.Remove(filepath.Join(folder, "raft.db")))
+	verify(73, "lost its log")
+	must(t, os.RemoveAll(folder))
+	verify(1, "no folder")
 }
