@@ -306,7 +306,8 @@ func (r *Replica) applySweep(sw Sweep) Result {
 }
 
 // applyMember keeps what the group knows of a node. It refuses an ID that is known with
-// another folder, and whatever was removed.
+// another folder, and whatever was removed. A node that goes takes its session along: so there are no
+// more sessions than members.
 func (r *Replica) applyMember(m Member) Result {
 	s := r.store
 	if old, ok := s.rows().member(m.ID); ok && (old.Folder != m.Folder || old.Status == Removed) {
@@ -316,6 +317,9 @@ func (r *Replica) applyMember(m Member) Result {
 	}
 	if owner := s.rows().get(textKey(tabFolder, m.Folder)); owner != nil && string(owner) != m.ID {
 		return r.refuse(MemberKnown)
+	}
+	if ses := r.nodeSession(m.ID); ses != nil && m.Status == Removed {
+		r.closeSession(ses)
 	}
 	s.put(textKey(tabMember, m.ID), m.append(newRow(64)))
 	s.put(textKey(tabFolder, m.Folder), append(newRow(len(m.ID)), m.ID...))

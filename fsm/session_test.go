@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -138,5 +139,47 @@ func TestClosedResultsLeaveNothing(t *testing.T) {
 	kept := len(l.r.sessions[l.session].results)
 	if rows > 2*inFlight || kept > inFlight+1 {
 		t.Errorf("%d rows wait for a flush and %d results are kept after 5,000 commands", rows, kept)
+	}
+}
+
+// What a removed node numbered goes with it, and it gets no session any more: the table is bounded by
+// the members, however many came and went.
+func TestRemovedNodesLeaveNoSession(t *testing.T) {
+	n := newNode(t)
+	member := func(id string, status Status) *Command {
+		return &Command{Type: TypeMember, Version: 1, Payload: Member{ID: id, Folder: "F" + id, Status: status}.Encode()}
+	}
+	rows := func(table byte) int {
+		v := n.view()
+		defer v.Close()
+		return len(v.rows.keys(string(table), after(string(table)), 1000))
+	}
+	stays := n.do(member("stays", Known), openSession("stays", "boot1"))[1].Value
+	n.do(numbered(addCommand("bob", "s"), stays, 1, 1))
+	for i := range 50 {
+		id := fmt.Sprint("n", i)
+		ses := n.do(member(id, Known), openSession(id, "boot1"))[1].Value
+		n.do(numbered(addCommand("bob", "x"), ses, 1, 1), numbered(addCommand("bob", "x"), ses, 3, 1))
+		if i%2 == 0 {
+			if err := n.r.Flush(); err != nil { // their results are rows now
+				t.Fatal(err)
+			}
+		}
+		res := n.do(member(id, Removed), numbered(addCommand("bob", "x"), ses, 1, 1), numbered(addCommand("bob", "x"), ses, 4, 1),
+			openSession(id, "boot1"), openSession(id, "boot2"), member(id, Removed))
+		if got, want := codes(res), []todo.Code{0, SessionClosed, SessionClosed, MemberKnown, MemberKnown, 0}; !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s came to %v, want %v", id, got, want)
+		}
+	}
+	again := n.do(numbered(addCommand("bob", "s"), stays, 1, 1))[0]
+	if again.Code != todo.OK || again.Rev != 1 {
+		t.Errorf("the session of a member that stays answers %+v", again)
+	}
+	for range 2 {
+		if s, b, r := rows(tabSession), rows(tabNode), rows(tabResult); s != 1 || b != 1 || r > 1 || len(n.r.sessions) != 1 {
+			t.Errorf("%d sessions, of %d nodes, with %d results, and %d in memory are left of 51 nodes", s, b, r, len(n.r.sessions))
+		}
+		n.sound()
+		n.crash()
 	}
 }

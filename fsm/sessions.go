@@ -141,15 +141,13 @@ func (r *Replica) storeSession(ses *session) {
 	r.store.put(numKey(tabSession, ses.num), appendBytes(appendBytes(row, ses.node), ses.boot))
 }
 
-// applySession opens a session and closes the node's older one.
+// applySession opens a session and closes the node's older one. A node that was removed gets none.
 func (r *Replica) applySession(p Session) Result {
 	s, m := r.store, &r.store.meta
-	byNode := textKey(tabNode, p.Node)
-	if row := s.rows().get(byNode); row != nil {
-		old := r.sessions[(&reader{b: row}).uvarint()]
-		if old == nil {
-			damagedRow(fmt.Errorf("a node without its session"))
-		}
+	if known, ok := s.rows().member(p.Node); ok && known.Status == Removed {
+		return r.refuse(MemberKnown)
+	}
+	if old := r.nodeSession(p.Node); old != nil {
 		if old.boot == p.Boot {
 			return r.sessionResult(old.num)
 		}
@@ -159,13 +157,26 @@ func (r *Replica) applySession(p Session) Result {
 	m.NextSession++
 	r.sessions[ses.num] = ses
 	r.storeSession(ses)
-	s.put(byNode, appendUvarints(newRow(8), ses.num))
+	s.put(textKey(tabNode, p.Node), appendUvarints(newRow(8), ses.num))
 	return r.sessionResult(ses.num)
 }
 
-// closeSession forgets a session: from here on its commands are refused.
+// nodeSession returns the open session of a node, nil if it has none.
+func (r *Replica) nodeSession(node string) *session {
+	row := r.store.rows().get(textKey(tabNode, node))
+	if row == nil {
+		return nil
+	}
+	ses := r.sessions[(&reader{b: row}).uvarint()]
+	if ses == nil {
+		damagedRow(fmt.Errorf("a node without its session"))
+	}
+	return ses
+}
+
+// closeSession forgets a session with all its results: whatever of it comes later is refused.
 func (r *Replica) closeSession(ses *session) {
-	for number := range ses.results {
+	for number := range ses.results { // the order does not matter: the set hash is a sum
 		r.dropResult(ses, number)
 	}
 	r.store.del(numKey(tabSession, ses.num))
