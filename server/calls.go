@@ -40,6 +40,9 @@ func (e *engine) ask(ctx context.Context, to leadership, kind uint8, req, into a
 	if err != nil {
 		return callError(err)
 	}
+	if len(body) == 0 {
+		return failure(KindNoLeader, UnknownOutcome, "the leader is stopping: try again")
+	}
 	var s said
 	if err := json.Unmarshal(body, &s); err != nil {
 		return failure(KindInternal, UnknownOutcome, "the leader's answer could not be read")

@@ -45,6 +45,9 @@ type Config struct {
 	BackupDir   string
 	BackupEvery time.Duration
 	BackupKeep  int
+	// RemoveDeadAfter is how long a member may be dead before a leader takes it out of the group for
+	// good; 0 for ever. See deadMember for the guards.
+	RemoveDeadAfter time.Duration
 
 	// Fatal is called when the node cannot go on, by the goroutine that found out: a program
 	// ends its process there, before anything else is done on top of a failed disk.
@@ -140,6 +143,14 @@ func CheckAddr(flag, addr string, insecure bool) error {
 		return nil
 	}
 	return fmt.Errorf("%s %s is off loopback and nothing there is encrypted or authenticated: add --insecure if the network is trusted", flag, addr)
+}
+
+// CheckRemoveDeadAfter refuses a time in which a healthy node could be restarted.
+func CheckRemoveDeadAfter(d time.Duration) error {
+	if d != 0 && d < minRemoveDeadAfter {
+		return fmt.Errorf("--remove-dead-after must be %s or more, or 0 for never: a node that is taken out may not come back", minRemoveDeadAfter)
+	}
+	return nil
 }
 
 // CheckID checks a node's name: 1-64 of A-Za-z0-9._-, not starting with a dot.

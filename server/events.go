@@ -18,6 +18,7 @@ const (
 	Diverged      = "diverged"      // a node's data differs from the group's; about "" when nobody knows whose is right
 	SnapshotLoop  = "snapshot_loop" // a node is sent the whole replica again and again
 	Agreed        = "agreed"        // a majority's data is the same again
+	NodeDead      = "node_dead"     // silent for --remove-dead-after: the leader, which tells it, takes it out
 )
 
 // diskEvent is the type of event that tells how a node's disk is now: disk_ok, disk_low, disk_stalled.

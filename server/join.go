@@ -67,12 +67,14 @@ func (n *Node) join(targets []string) {
 		n.end(asExit(err))
 		return
 	}
+	n.step("join: begun")
 	n.log.Info("asks to join a group", "of", targets)
 	for told := false; ; {
 		group, err := n.ask(targets)
 		var refused *Error
 		switch {
 		case err == nil:
+			n.step("join: let in")
 			n.joined(group)
 			return
 		case errors.As(err, &refused) && refused.Kind == KindConflict:
@@ -108,6 +110,13 @@ func (n *Node) ask(targets []string) (group string, err error) {
 	return "", err
 }
 
+// step lets a test end the node there.
+func (n *Node) step(at string) {
+	if n.cfg.step != nil {
+		n.cfg.step(n.ctx, at)
+	}
+}
+
 // joined makes this node a member of the group that took it in.
 func (n *Node) joined(group string) {
 	n.setGroup(group)
@@ -115,6 +124,7 @@ func (n *Node) joined(group string) {
 		n.end(asExit(err))
 		return
 	}
+	n.step("join: a member")
 	n.log.Info("joined", "group", group)
 }
 
@@ -130,6 +140,7 @@ func (n *Node) refused(why *Error) {
 		s.Phase, s.Group, s.Former, s.Targets = phaseFounding, former, "", nil
 	})
 	if err == nil {
+		n.step("join: refused")
 		err = n.found()
 	}
 	if err != nil {
@@ -165,8 +176,9 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 	})
 	if err != nil {
 		n.end(asExit(err)) // what node.json says now is not known
-		return failure(KindInternal, NotApplied, "the data folder could not be written")
+		return failure(KindInternal, UnknownOutcome, "the data folder could not be written")
 	}
+	n.step("join: gives up its group")
 	n.cur.Store(nil)
 	n.setGroup("")
 	if err := e.close(); err != nil {
@@ -174,17 +186,22 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 		return failure(KindInternal, UnknownOutcome, "the data folder could not be closed")
 	}
 	asked := make(chan struct{})
-	n.crew.spawn(func() {
+	if !n.crew.spawn(func() {
 		defer close(asked)
 		n.join([]string{addr})
-	})
+	}) {
+		close(asked)
+	}
 	select {
 	case <-asked:
 	case <-ctx.Done():
 		return failure(KindTimeout, UnknownOutcome, "the node goes on asking to be let in")
 	}
-	if n.groupID() == former {
+	switch {
+	case n.groupID() == former:
 		return failure(KindConflict, NotApplied, "the group did not let this node in: its log says why")
+	case n.engine() == nil:
+		return failure(KindShutdown, UnknownOutcome, "this node stopped before it was told yes or no: started again, it goes on asking")
 	}
 	return nil
 }

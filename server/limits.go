@@ -98,6 +98,11 @@ const (
 	scheduleLook  = time.Second
 	scheduleAgain = time.Minute
 	scheduleReady = time.Minute
+	// cleanEvery is how often a leader with --remove-dead-after looks for dead members, and
+	// minRemoveDeadAfter the least that flag takes: to be taken out is for good, and a
+	// process that is restarted, or a fast machine, is back within it.
+	cleanEvery         = time.Second
+	minRemoveDeadAfter = 30 * time.Second
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -53,21 +54,26 @@ func (n *Node) change(ctx context.Context, a admin) error {
 func (e *engine) change(ctx context.Context, a admin) error {
 	ctx, cancel := e.node.deadline(ctx)
 	defer cancel()
-	for {
+	for sent := false; ; {
 		to, err := e.awaitLeader(ctx)
-		if err != nil {
-			return err
-		}
-		if to.term != nil {
+		last := err != nil
+		switch {
+		case last:
+		case to.term != nil:
 			err = to.term.change(ctx, a)
-		} else {
+		default:
 			err = e.ask(ctx, to, callAdmin, a, nil)
 		}
 		if err == nil {
 			return nil
 		}
-		if !again(AsError(err).Kind) || !wait(ctx, roundPause) {
-			return AsError(err).toldBy(e.leaderID())
+		failed := AsError(err)
+		sent = sent || failed.Outcome == UnknownOutcome
+		if last || !again(failed.Kind) || !wait(ctx, roundPause) {
+			if sent {
+				failed = begun(failed) // whatever the last try came to
+			}
+			return failed.toldBy(e.leaderID())
 		}
 	}
 }
@@ -100,16 +106,22 @@ func (t *term) add(ctx context.Context, req JoinRequest) error {
 	if err := t.record(ctx, m); err != nil {
 		return err
 	}
+	t.e.node.step("add: recorded")
 	conf := t.e.configuration()
 	id, addr := raft.ServerID(req.ID), raft.ServerAddress(req.Raft)
 	old, in := find(conf, req.ID)
-	switch {
-	case in && old.Address == addr:
+	if in && old.Address == addr {
 		return nil
-	case in && old.Suffrage == raft.Voter:
-		return configError(t.e.raft.AddVoter(id, addr, 0, remaining(ctx)).Error())
 	}
-	return configError(t.e.raft.AddNonvoter(id, addr, 0, remaining(ctx)).Error())
+	change := t.e.raft.AddNonvoter
+	if in && old.Suffrage == raft.Voter {
+		change = t.e.raft.AddVoter
+	}
+	if err := change(id, addr, 0, remaining(ctx)).Error(); err != nil {
+		return begun(configError(err))
+	}
+	t.e.node.step("add: in")
+	return nil
 }
 
 // mayAdd checks a request by what the group knows; what it cannot see is refused when applied.
@@ -155,8 +167,7 @@ func (t *term) record(ctx context.Context, m fsm.Member) error {
 	return err
 }
 
-// remove takes a node out for good. What the group remembers comes first: a crash in
-// between leaves a node that must be removed again, never one that could come back.
+// remove takes a node out for good.
 func (t *term) remove(ctx context.Context, id string) error {
 	e := t.e
 	conf := e.configuration()
@@ -170,7 +181,7 @@ func (t *term) remove(ctx context.Context, id string) error {
 	case !in && !known:
 		return failure(KindNotFound, NotApplied, "the group has no node %s", id)
 	}
-	if err := t.mayRemove(conf, server, in); err != nil {
+	if err := t.mayRemove(ctx, conf, server, in); err != nil {
 		return err
 	}
 	if id == e.node.id { // another one leads, and takes this one out
@@ -179,20 +190,34 @@ func (t *term) remove(ctx context.Context, id string) error {
 		}
 		return failure(KindNoLeader, NotApplied, "leadership was handed over: try again")
 	}
-	m.ID, m.Status = id, fsm.Removed
-	if err := t.record(ctx, m); err != nil {
-		return err
+	m.ID = id
+	return t.takeOut(ctx, m, server, in)
+}
+
+// takeOut records a node as removed and then takes it out of the configuration. After a crash in between
+// the next leader ends what was begun (tend.go); the other way round would leave a node that
+// is out and could come back.
+func (t *term) takeOut(ctx context.Context, m fsm.Member, server raft.Server, in bool) error {
+	e := t.e
+	if m.Status != fsm.Removed {
+		m.Status = fsm.Removed
+		if err := t.record(ctx, m); err != nil {
+			return err
+		}
+		e.node.step("remove: recorded")
 	}
 	if !in {
 		return nil
 	}
-	if err := configError(e.raft.RemoveServer(server.ID, 0, remaining(ctx)).Error()); err != nil {
-		return err
+	if err := e.raft.RemoveServer(server.ID, 0, remaining(ctx)).Error(); err != nil {
+		return begun(configError(err))
 	}
+	e.node.step("remove: out")
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	// A node that does not hear of it is told when it comes back.
-	_, _ = e.node.port.Client(id, string(server.Address)).Call(ctx, callRemoved, nil)
+	_, _ = e.node.port.Client(m.ID, string(server.Address)).Call(ctx, callRemoved, nil)
+	e.node.step("remove: told")
 	return nil
 }
 
@@ -206,28 +231,29 @@ func (t *term) member(id string) (fsm.Member, bool, error) {
 	return m, ok, nil
 }
 
-// mayRemove refuses to take out a node when those left could not go on.
-func (t *term) mayRemove(conf raft.Configuration, server raft.Server, in bool) error {
+// mayRemove refuses to take out a node when those left could not go on. Who is alive is asked anew: for
+// two seconds after a machine lost its power its node counts as alive, and the one that
+// is to go may be what the majority hangs on.
+func (t *term) mayRemove(ctx context.Context, conf raft.Configuration, server raft.Server, in bool) error {
 	if !in || server.Suffrage != raft.Voter {
 		return nil
 	}
-	left, alive := 0, 0
-	for _, v := range voters(conf) {
-		if v.ID == server.ID {
-			continue
-		}
-		left++
-		if t.e.monitor.alive(string(v.ID)) {
-			alive++
-		}
-	}
-	switch {
-	case left == 0:
+	left := slices.DeleteFunc(voters(conf), func(v raft.Server) bool { return v.ID == server.ID })
+	if len(left) == 0 {
 		return failure(KindConflict, NotApplied, "node %s is the last voter of its group: stop it instead", server.ID)
-	case alive <= left/2:
-		return failure(KindConflict, NotApplied, "only %d of the %d voters that would be left are alive: bring them back or remove those that are dead first", alive, left)
+	}
+	if alive := t.e.monitor.answering(ctx, left); alive <= len(left)/2 {
+		return failure(KindConflict, NotApplied, "only %d of the %d voters that would be left are alive: bring them back or remove those that are dead first", alive, len(left))
 	}
 	return nil
+}
+
+// begun is the error of a change that may be half done: what is asked for again, or a leader by itself,
+// does the rest.
+func begun(err error) *Error {
+	e := *AsError(err)
+	e.Outcome = UnknownOutcome
+	return &e
 }
 
 // configError says what is known of a change of the configuration.
@@ -279,9 +305,11 @@ func (e *engine) handOver(ctx context.Context, to string) error {
 		}
 		return failure(KindConflict, NotApplied, "no other voter is alive to lead: start one first")
 	}
+	e.node.step("transfer: begun")
 	if err := e.raft.LeadershipTransferToServer(best.ID, best.Address).Error(); err != nil {
 		return configTransfer(err)
 	}
+	e.node.step("transfer: done")
 	ctx, cancel := context.WithTimeout(ctx, electionTimeout)
 	defer cancel()
 	for {
@@ -301,46 +329,8 @@ func configTransfer(err error) error {
 	if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
 		return failure(KindNoLeader, NotApplied, "leadership is on its way already: try again")
 	}
-	return failure(KindConflict, NotApplied, "leadership could not be handed over: %v", err)
-}
-
-// promote gives a vote to members that have caught up.
-func (t *term) promote() {
-	pause := promoteEvery
-	for wait(t.ctx, pause) {
-		pause = pingEvery
-		for _, s := range t.e.configuration().Servers {
-			if s.Suffrage == raft.Nonvoter {
-				pause = promoteEvery
-				t.e.monitor.look(string(s.ID))
-				t.mayPromote(s.ID)
-			}
-		}
-	}
-}
-
-// mayPromote gives a member its vote if it has caught up, unless another change is under way.
-func (t *term) mayPromote(id raft.ServerID) {
-	e := t.e
-	applied, alive := e.monitor.applied(string(id))
-	if !alive || applied+maxLag < e.raft.CommitIndex() {
-		return
-	}
-	select {
-	case t.changing <- struct{}{}:
-		defer func() { <-t.changing }()
-	default:
-		return
-	}
-	s, in := find(e.configuration(), string(id))
-	m, known, err := t.member(string(id))
-	if err != nil || !in || s.Suffrage != raft.Nonvoter || known && m.Status == fsm.Removed {
-		return
-	}
-	e.node.log.Info("gives a vote", "to", s.ID)
-	if err := e.raft.AddVoter(s.ID, s.Address, 0, electionTimeout).Error(); err != nil {
-		e.node.log.Debug("no vote given: tried again", "to", s.ID, "err", err)
-	}
+	// The other one may have been told, and act on it yet.
+	return failure(KindConflict, UnknownOutcome, "leadership could not be handed over: %v", err)
 }
 
 // announce tells the group this node's addresses when it knows others, or none.

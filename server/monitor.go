@@ -304,6 +304,27 @@ func (m *monitor) alive(id string) bool {
 // alive is called with monitor.mu held.
 func (p *watched) alive() bool { return p.boot != "" && !p.down && time.Since(p.heard) < downAfter }
 
+// answering asks nodes for a sign of life and returns how many give one, this node among them.
+func (m *monitor) answering(ctx context.Context, nodes []raft.Server) int {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	var answered atomic.Int64
+	var all sync.WaitGroup
+	for _, s := range nodes {
+		all.Go(func() {
+			if string(s.ID) != m.e.node.id {
+				b, err := m.e.node.port.Client(string(s.ID), string(s.Address)).Call(ctx, callPing, nil)
+				if err != nil || len(b) == 0 { // empty: it belongs to no group yet
+					return
+				}
+			}
+			answered.Add(1)
+		})
+	}
+	all.Wait()
+	return int(answered.Load())
+}
+
 // applied is how far another member said it was; not ok if it gave no sign of life lately.
 func (m *monitor) applied(id string) (index uint64, ok bool) {
 	m.mu.Lock()

@@ -86,6 +86,9 @@ func (c *Config) check() error {
 	if err := CheckAddr("--raft", c.Raft, c.Insecure); c.Listener == nil && err != nil {
 		return err
 	}
+	if err := CheckRemoveDeadAfter(c.RemoveDeadAfter); err != nil {
+		return err
+	}
 	if c.BootstrapExpect < 0 || c.BootstrapExpect == 1 && len(c.Join) == 0 {
 		c.BootstrapExpect = 0
 	}

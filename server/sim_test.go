@@ -351,5 +351,12 @@ func (c simContacts) Join(ctx context.Context, addr string, req JoinRequest) (st
 	if err != nil {
 		return "", err
 	}
-	return n.AddMember(ctx, req)
+	err, group := errors.New("connection reset"), ""
+	answered := make(chan struct{})
+	go func() { // of the node that is asked: a test may end it at a step
+		defer close(answered)
+		group, err = n.AddMember(ctx, req)
+	}()
+	<-answered
+	return group, err
 }

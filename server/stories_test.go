@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,8 +88,16 @@ func (st *story) do(w []string) string {
 	}
 	num := func(i int) int { n, _ := strconv.Atoi(arg(i)); return n }
 	switch w[0] {
+	case "policy": // policy remove-dead-after 1m: of all nodes started from now on
+		d, err := time.ParseDuration(arg(2))
+		if err != nil || arg(1) != "remove-dead-after" {
+			st.t.Fatal(w)
+		}
+		st.set = func(c *Config) { c.RemoveDeadAfter = d }
 	case "group":
 		st.group(num(1))
+	case "members":
+		return st.members()
 	case "call": // call leader old
 		st.named[arg(2)] = st.who(arg(1))
 	case "add": // add leader bob [times]
@@ -170,6 +179,17 @@ func (st *story) do(w []string) string {
 		st.t.Fatalf("a story says %q, which nobody knows", w[0])
 	}
 	return ""
+}
+
+// members are those of the leader's configuration.
+func (st *story) members() string {
+	st.await("a leader", func() bool { return st.leader() != nil })
+	var ids []string
+	for _, s := range st.leader().engine().configuration().Servers {
+		ids = append(ids, string(s.ID))
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
 }
 
 // within says so when what it is told takes longer than it may.

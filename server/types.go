@@ -197,7 +197,7 @@ type Registry struct {
 // Event is something that happened to the group, as this node saw it.
 type Event struct {
 	Seq  uint64 // counts up from 1 on this node since it started
-	Type string // node_down, node_up, leader_changed, member_added, member_removed, disk_ok, disk_low, disk_stalled, diverged, agreed, backup_made, backup_failed
+	Type string // node_down, node_up, leader_changed, member_added, member_removed, node_dead, disk_ok, disk_low, disk_stalled, diverged, agreed, backup_made, backup_failed
 	Node string // the node it is about; of leader_changed the new leader, "" for none
 	Term uint64
 	Time time.Time

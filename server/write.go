@@ -244,6 +244,9 @@ func (e *engine) openSession(ctx context.Context) error {
 		failed := AsError(err)
 		return &Error{Kind: failed.Kind, Outcome: NotApplied, Detail: failed.Detail} // the write itself was never sent
 	}
+	if res.Code == fsm.MemberKnown {
+		return failure(KindShutdown, NotApplied, "node %s was removed from its group: ask another one", e.node.id)
+	}
 	e.numbers.begin(res.Value)
 	return nil
 }

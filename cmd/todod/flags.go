@@ -43,6 +43,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	fs.DurationVar(&c.BackupEvery, "schedule", 0, "time from one scheduled backup to the next (default 24h)")
 	fs.IntVar(&c.BackupKeep, "keep", 0, "keep the newest `N` scheduled backups (default 7)")
 	fs.DurationVar(&c.ScrubInterval, "scrub-interval", 10*time.Minute, "how often a node reads all it stores, to find decay")
+	fs.DurationVar(&c.RemoveDeadAfter, "remove-dead-after", 0, "the leader takes a node that has been dead for `DURATION` out of the group, for good (30s or more; default never)")
 	fs.BoolVar(&c.Insecure, "insecure", false, "allow addresses off loopback, in the clear and open to all who reach them")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
@@ -101,6 +102,9 @@ func (f *serveFlags) check() error {
 		return cli.UsageError("--scrub-interval must be 1s or more")
 	case c.MarkInterval < time.Second:
 		return cli.UsageError("--mark-interval must be 1s or more")
+	}
+	if err := server.CheckRemoveDeadAfter(c.RemoveDeadAfter); err != nil {
+		return cli.UsageError("%w", err)
 	}
 	return nil
 }

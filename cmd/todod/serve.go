@@ -45,6 +45,11 @@ fewer than a majority has room, writes are refused (507) until there is some.
 The nodes compare hashes of all they hold every --mark-interval. One that differs from
 a majority fences itself: it ends with 70, and its folder is not used again.
 
+With --remove-dead-after a leader takes out, for good, a node that gave no sign of life
+for so long: one at a time, only while a majority of the voters is alive, never one of
+the last two voters, and not before it has led for that long itself. Its log and
+'todod events' say so (node_dead). Give all nodes the same.
+
 SIGTERM and SIGINT: a leader hands over, requests in flight finish, files close.
 A second signal stops at once.
 
