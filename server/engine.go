@@ -232,6 +232,8 @@ func (e *engine) startRaft(found bool) (err error) {
 	if e.raft, err = raft.NewRaft(conf, machine, e.cache, e.logs, snaps, e.trans); err != nil {
 		return exit(ExitStorage, "the log cannot be read: %v", sentence(err))
 	}
+	began := e.raft.LastIndex()
+	n.began.Store(&began)
 	e.trans.raft.Store(e.raft)
 	return nil
 }

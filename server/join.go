@@ -180,6 +180,7 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 	}
 	n.step("join: gives up its group")
 	n.cur.Store(nil)
+	n.began.Store(nil)
 	n.setGroup("")
 	if err := e.close(); err != nil {
 		n.end(asExit(err))

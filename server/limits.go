@@ -56,6 +56,9 @@ const (
 	// maxClockOffset is how far a node's clock may be off the median of the voters for it
 	// to stamp commands: a clock years ahead would expire every key for good.
 	maxClockOffset = 10 * time.Second
+	// twiceFor is how long a node is told that it runs twice before it believes it: longer than a process
+	// that hangs counts as alive.
+	twiceFor = 2 * downAfter
 	// joinEvery is how often a node asks again to be let into a group.
 	joinEvery = 500 * time.Millisecond
 	// maxReserve is the most that is kept free on the disk by default, and else 2 % of it: enough for

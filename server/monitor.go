@@ -23,9 +23,16 @@ type monitor struct {
 
 	mu        sync.Mutex
 	peers     map[string]*watched
+	reached   map[string]reached
 	known     map[string]bool // the members, as last seen; nil before the first look
 	sawLeader bool
 	tried     time.Time // when this node last began an election because nobody led
+}
+
+// reached is the furthest a member said it had applied, and in which run of its process.
+type reached struct {
+	boot    string
+	applied uint64
 }
 
 // watched is another node of the group. The fields below mu are guarded by monitor.mu.
@@ -67,7 +74,7 @@ type clock struct {
 }
 
 func newMonitor(e *engine) *monitor {
-	m := &monitor{e: e, peers: map[string]*watched{}}
+	m := &monitor{e: e, peers: map[string]*watched{}, reached: map[string]reached{}}
 	m.clock.Store(&clock{wall: e.node.cfg.Now().Round(0), at: time.Now()})
 	return m
 }
@@ -125,6 +132,7 @@ func (m *monitor) reconcile() {
 		if !members[id] {
 			p.cancel()
 			delete(m.peers, id)
+			delete(m.reached, id)
 			defer e.node.port.Forget(id)
 		}
 	}
@@ -223,7 +231,8 @@ func (m *monitor) ping(ctx context.Context, p *watched) error {
 
 func (m *monitor) answered(p *watched, got pong, boot string, clock time.Time) {
 	m.mu.Lock()
-	restarted := p.boot != "" && p.boot != boot
+	restarted, first := p.boot != "" && p.boot != boot, p.boot == ""
+	m.reached[p.id] = reached{boot, max(m.reached[p.id].applied, got.Applied)}
 	if restarted {
 		p.gone = p.boot
 	}
@@ -232,6 +241,9 @@ func (m *monitor) answered(p *watched, got pong, boot string, clock time.Time) {
 	up := p.down
 	p.down = false
 	m.mu.Unlock()
+	if first { // at this address: whoever else calls itself so has not noticed that it moved
+		m.e.node.port.Only(p.id, boot)
+	}
 	if up {
 		m.e.node.event(NodeUp, p.id, m.e.raft.CurrentTerm())
 	}

@@ -35,6 +35,8 @@ type Node struct {
 	cur       atomic.Pointer[engine] // nil before the node belongs to a group
 	gate      sync.RWMutex           // held by each write; taken whole to leave a group of one
 	sees      atomic.Pointer[[]string]
+	began     atomic.Pointer[uint64] // where the log ended when it was opened
+	twice     doubts
 	member    sync.Mutex // one change of this node's own membership at a time
 	group     atomic.Pointer[string]
 	leaving   atomic.Bool // it asked to be taken out
@@ -210,47 +212,15 @@ func (n *Node) inGroup() (*engine, error) {
 func (n *Node) setGroup(group string) { n.group.Store(&group) }
 func (n *Node) groupID() string       { return *n.group.Load() }
 
-// identity is how this node presents itself to peers. Before its request to join was granted it
-// has no group: whatever else it held is given up by then.
+// identity is how this node presents itself to peers. Before its log is open it has no group:
+// either its request to join was not granted yet, and whatever else it held is given up by then,
+// or it cannot say how far it is.
 func (n *Node) identity() peer.Identity {
-	return peer.Identity{Group: n.groupID(), Node: n.id, Folder: n.folder.state.Folder, Boot: n.boot}
-}
-
-// admit judges a peer by what the replica knows of the group's nodes.
-func (n *Node) admit(p peer.Identity) *peer.Refused {
-	e := n.engine()
-	if e == nil {
-		return nil
+	self := peer.Identity{Node: n.id, Folder: n.folder.state.Folder, Boot: n.boot}
+	if began := n.began.Load(); began != nil {
+		self.Group, self.Last = n.groupID(), *began
 	}
-	view, err := e.replica.View()
-	if err != nil {
-		return &peer.Refused{Reason: peer.Stopping, Detail: "node " + n.id + " is stopping"}
-	}
-	defer view.Close()
-	m, known := view.Member(p.Node)
-	conf := e.configuration()
-	_, in := find(conf, p.Node)
-	switch {
-	case known && m.Folder != p.Folder:
-		return &peer.Refused{Reason: peer.Folder,
-			Detail: fmt.Sprintf("node %s is known with another data folder: a wiped or copied folder may not come back under an id in use", p.Node)}
-	case known && m.Status == fsm.Removed && !in:
-		return &peer.Refused{Reason: peer.Removed, Detail: fmt.Sprintf("node %s was removed from the group", p.Node)}
-	}
-	return nil
-}
-
-// refusedBy is told when a peer has turned this node away. Being removed is for good, and no failure of a node
-// that asked for it: it may hear of it here before the leader's word comes.
-func (n *Node) refusedBy(r *peer.Refused) {
-	if r.Reason != peer.Removed || r.By.Group != n.groupID() {
-		return
-	}
-	code := ExitFolderRefused
-	if n.leaving.Load() {
-		code = 0
-	}
-	n.removed(code)
+	return self
 }
 
 // removed ends this node after it was taken out of its group.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -203,12 +204,21 @@ func (c *killing) byCommand(refused bool) {
 	if refused {
 		c.node("n9").cfg.AdvertiseHTTP = "n2:80"
 	}
-	asked := make(chan struct{})
-	go func() {
-		defer close(asked)
-		_ = c.node("n9").JoinGroup(context.Background(), "n1:80") // killed on the way
-	}()
-	<-asked
+	var err error
+	for range 20 {
+		asked := make(chan struct{})
+		go func(n *Node) {
+			defer close(asked) // also when the goroutine is ended at a step
+			err = errors.New("killed")
+			err = n.JoinGroup(context.Background(), "n1:80")
+		}(c.node("n9"))
+		<-asked
+		if err == nil || !again(AsError(err).Kind) { // asked again while its group of one is not ready
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	c.t.Log("the join by command:", err)
 }
 
 // settled starts what was killed again and expects the group as it should be.

@@ -15,6 +15,7 @@ import (
 // Identity is who a node is: its group, its name, its data folder and the one run of its process.
 type Identity struct {
 	Group, Node, Folder, Boot string
+	Last                      uint64 // where its log ended when this run began; 0: it had none
 }
 
 // Reason says why a connection was turned away. It crosses the wire: never renumber.
@@ -30,6 +31,8 @@ const (
 	Folder   Reason = 5 // the node ID is known with another data folder
 	Removed  Reason = 6 // the node was taken out of the group for good
 	Stopping Reason = 7 // the node that was called is stopping
+	Twice    Reason = 8 // another process with that node's folder is alive where the group knows it
+	Older    Reason = 9 // the folder holds less than its node once said: it is an old copy
 )
 
 // Refused is a connection that a handshake turned away.
@@ -62,7 +65,8 @@ const maxHello = 2048
 
 // A hello is magic, protocol version, one byte (kind of stream from the dialler, reason from
 // the node that was called), length (2 bytes, big endian) and five texts with their lengths: group,
-// node, folder, boot, and either the node the dialler wants or the detail of a refusal.
+// node, folder, boot, and either the node the dialler wants or the detail of a refusal. The end of the
+// log is last, a uvarint.
 type hello struct {
 	kind byte
 	from Identity
@@ -75,6 +79,7 @@ func (h *hello) encode() []byte {
 		body = binary.AppendUvarint(body, uint64(len(s)))
 		body = append(body, s...)
 	}
+	body = binary.AppendUvarint(body, h.from.Last)
 	b := append([]byte(magic), protocolVersion, h.kind)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
 	return append(b, body...)
@@ -111,8 +116,10 @@ func readHello(r io.Reader) (*hello, error) {
 		*to = string(body[used : used+int(n)])
 		body = body[used+int(n):]
 	}
-	if len(body) != 0 {
+	last, used := binary.Uvarint(body)
+	if used <= 0 || used != len(body) {
 		return nil, errNotTodod
 	}
+	h.from.Last = last
 	return h, nil
 }

@@ -29,7 +29,7 @@ func port(t *testing.T, self Identity, set func(*Config)) *Port {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		},
 		Self:  func() Identity { return self },
-		Admit: func(Identity) *Refused { return nil },
+		Admit: func(Identity, bool) *Refused { return nil },
 		Handle: func(_ Identity, kind uint8, body []byte, reply func([]byte)) {
 			reply(append([]byte{kind}, body...))
 		},
@@ -67,7 +67,7 @@ func TestHandshake(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b := port(t, c.called, func(cfg *Config) { cfg.Admit = func(Identity) *Refused { return c.admit } })
+			b := port(t, c.called, func(cfg *Config) { cfg.Admit = func(Identity, bool) *Refused { return c.admit } })
 			told := make(chan *Refused, 1)
 			a := port(t, c.caller, func(cfg *Config) { cfg.Refused = func(r *Refused) { told <- r } })
 			got, err := a.Client(c.want, b.cfg.Advertise).Call(t.Context(), 7, []byte("x"))

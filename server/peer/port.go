@@ -17,8 +17,9 @@ type Config struct {
 	Advertise string // the address that other nodes are told
 	// Self is this node as it is now: its group is "" before it belongs to one.
 	Self func() Identity
-	// Admit judges a peer of this node's group; nil welcomes it.
-	Admit func(Identity) *Refused
+	// Admit judges a peer of this node's group; nil welcomes it. It came by itself, or it
+	// answers where this node dialled it.
+	Admit func(peer Identity, came bool) *Refused
 	// Handle takes a call of a peer. It must not block: the peer's next call waits for
 	// it. It calls reply exactly once, from any goroutine.
 	Handle func(from Identity, kind uint8, body []byte, reply func([]byte))
@@ -39,11 +40,11 @@ type Port struct {
 	mu      sync.Mutex
 	closed  bool
 	clients map[string]*Client
-	conns   map[net.Conn]string  // that peers opened: the node, "" before it is known
-	greets  []net.Conn           // those whose handshake is under way, the oldest first
-	streams map[string]int       // Raft's streams that each peer's process has opened, by its boot
-	raft    *raftLayer           // where Raft's streams go; nil while there is no Raft
-	told    map[string]time.Time // when a refusal was last logged
+	conns   map[net.Conn]Identity // that peers opened; empty before it is known whose it is
+	greets  []net.Conn            // those whose handshake is under way, the oldest first
+	streams map[string]int        // Raft's streams that each peer's process has opened, by its boot
+	raft    *raftLayer            // where Raft's streams go; nil while there is no Raft
+	told    map[string]time.Time  // when a refusal was last logged
 }
 
 const (
@@ -58,7 +59,7 @@ const (
 
 // NewPort begins to listen.
 func NewPort(cfg Config) *Port {
-	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]string{}, streams: map[string]int{},
+	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]Identity{}, streams: map[string]int{},
 		told: map[string]time.Time{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.done.Go(p.listen)
@@ -124,14 +125,25 @@ func (p *Port) Forget(id string) {
 	p.mu.Lock()
 	c := p.clients[id]
 	delete(p.clients, id)
-	for conn, node := range p.conns {
-		if node == id {
+	for conn, peer := range p.conns {
+		if peer.Node == id {
 			conn.Close()
 		}
 	}
 	p.mu.Unlock()
 	if c != nil {
 		c.close()
+	}
+}
+
+// Only closes what other processes of a node than one have opened.
+func (p *Port) Only(id, boot string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn, peer := range p.conns {
+		if peer.Node == id && peer.Boot != boot {
+			conn.Close()
+		}
 	}
 }
 
@@ -166,7 +178,7 @@ func (p *Port) admit(conn net.Conn) {
 		p.greets = p.greets[1:]
 	}
 	p.greets = append(p.greets, conn)
-	p.conns[conn] = ""
+	p.conns[conn] = Identity{}
 	p.done.Go(func() {
 		h, err := p.greet(conn)
 		p.greeted(conn, h)
@@ -189,7 +201,7 @@ func (p *Port) greeted(conn net.Conn, h *hello) {
 	defer p.mu.Unlock()
 	p.greets = slices.DeleteFunc(p.greets, func(c net.Conn) bool { return c == conn })
 	if h != nil {
-		p.conns[conn] = h.from.Node
+		p.conns[conn] = h.from
 	}
 }
 
@@ -210,7 +222,7 @@ func (p *Port) greet(conn net.Conn) (*hello, error) {
 	}
 	self := p.cfg.Self()
 	if refused == nil {
-		refused = p.judge(self, h.from)
+		refused = p.judge(self, h.from, true)
 	}
 	if refused == nil && h.text != self.Node {
 		refused = refuse(Node, "node %s was called %s: it is at another address now", self.Node, h.text)
@@ -233,14 +245,14 @@ func (p *Port) greet(conn net.Conn) (*hello, error) {
 }
 
 // judge says whether a node may speak with this one.
-func (p *Port) judge(self, peer Identity) *Refused {
+func (p *Port) judge(self, peer Identity, came bool) *Refused {
 	switch {
 	case self.Group == "":
 		return refuse(NotYet, "node %s belongs to no group yet", self.Node)
 	case peer.Group != self.Group:
 		return refuse(Group, "node %s is of group %s, node %s of group %s", self.Node, self.Group, peer.Node, peer.Group)
 	}
-	return p.cfg.Admit(peer)
+	return p.cfg.Admit(peer, came)
 }
 
 // dial connects to a node and makes the handshake.
@@ -279,7 +291,7 @@ func (p *Port) introduce(ctx context.Context, conn net.Conn, kind byte, id strin
 	if reason := Reason(h.kind); reason != Welcome {
 		return h.from, &Refused{Reason: reason, Detail: h.text, By: h.from}
 	}
-	if refused := p.judge(self, h.from); refused != nil {
+	if refused := p.judge(self, h.from, false); refused != nil {
 		return h.from, refused
 	}
 	if h.from.Node != id {
