@@ -50,3 +50,37 @@ func TestARemovedNodeIsNotPromoted(t *testing.T) {
 		}
 	})
 }
+
+// A machine that lost its power counts as alive for two seconds. In them nobody is taken out on whom the
+// majority hangs then, and it is given no vote.
+func TestVanishedIsNotAlive(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, s *sim) {
+		leader, ids := s.named("leader"), s.followers()
+		s.isolate(ids[0])
+		if !s.node(leader).engine().monitor.alive(ids[0]) {
+			t.Fatal("it is known already that it vanished")
+		}
+		if err := s.node(leader).RemoveMember(context.Background(), ids[1]); kindOf(err) != KindConflict {
+			t.Errorf("the one that the majority hangs on: %v", err)
+		}
+		s.mustAdd(ids[1], 3)
+	})
+	inBubble(t, 2, func(t *testing.T, s *sim) {
+		leader, guest := s.leader(), s.followers()[0]
+		e, term := leader.engine(), leader.engine().term.Load()
+		term.changing <- struct{}{}
+		if err := e.raft.DemoteVoter(raft.ServerID(guest), 0, 0).Error(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * pingEvery)
+		s.isolate(guest)
+		<-term.changing
+		for range 30 {
+			time.Sleep(100 * time.Millisecond)
+			if v := voters(e.configuration()); len(v) != 1 {
+				t.Fatal("a node that vanished was given a vote")
+			}
+		}
+		s.mustAdd(leader.id, 3)
+	})
+}

@@ -107,6 +107,8 @@ func (c *killing) reached(id, at string) {
 		}
 		c.crash(id)
 		c.hit.Store(true)
+		time.Sleep(700 * time.Millisecond) // another leads by now
+		_, _ = c.start(id, nil)            // of three two must be alive; settled sees that it runs
 	})
 	runtime.Goexit()
 }
