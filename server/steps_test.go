@@ -227,15 +227,14 @@ func (c *killing) byCommand(refused bool) {
 func (c *killing) settled(size int, gone map[string]bool) {
 	c.t.Helper()
 	for _, id := range c.ids {
-		if n := c.node(id); n != nil && n.Err() == nil {
-			continue
-		} else if n != nil {
+		if n := c.node(id); n != nil && n.Err() != nil {
 			c.crash(id)
 		}
-		if n, err := c.start(id, nil); err != nil && !gone[id] {
+		if c.node(id) != nil {
+			continue
+		}
+		if _, err := c.start(id, nil); err != nil && !gone[id] {
 			c.t.Errorf("start %s: %v", id, err)
-		} else if gone[id] && err == nil {
-			c.await(id+" is told that it was removed", func() bool { return n.Err() != nil })
 		}
 	}
 	c.await(fmt.Sprint(size, " voters"), func() bool {
@@ -247,7 +246,8 @@ func (c *killing) settled(size int, gone map[string]bool) {
 		if _, in := find(conf, id); in {
 			c.t.Errorf("%s was removed and is in the group", id)
 		}
-		if n := c.node(id); n != nil {
+		if n := c.node(id); n != nil { // it is told, now or when it is back
+			<-n.Done()
 			if code := n.Err().Code; code != 0 && code != ExitFolderRefused {
 				c.t.Errorf("%s ended with %+v", id, n.Err())
 			}
