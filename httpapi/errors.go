@@ -120,6 +120,9 @@ func (req *request) fail(err error) {
 	if write {
 		copied := *f
 		f = &copied
+		if req.applied {
+			f.outcome = server.Applied
+		}
 		f.settle()
 	}
 	if f.code == api.CodeInternal {

@@ -35,7 +35,9 @@ type testNode struct {
 // group is what a test sets.
 type group struct {
 	writeErr, readErr, groupErr, readyErr error
-	panics                                any // a write and a read panic with it
+	panics                                any         // a write and a read panic with it
+	late                                  bool        // writeErr comes after the write was applied: its answer is lost
+	answers                               *fsm.Result // instead of what a write came to
 	level                                 server.Level
 	contact                               time.Duration
 	cluster                               server.Cluster
@@ -95,11 +97,18 @@ func (n *testNode) Write(ctx context.Context, cmd todo.Command, opt server.Write
 	if n.panics != nil {
 		panic(n.panics)
 	}
-	if n.writeErr != nil {
+	if n.writeErr != nil && !n.late {
 		return fsm.Result{}, n.writeErr
 	}
+	if n.answers != nil && n.answers.Code != todo.OK {
+		return *n.answers, nil
+	}
 	n.writes.Add(1)
-	return n.apply(&fsm.Command{Type: fsm.TypeTodo, Version: 1, Key: opt.Key, Principal: opt.Principal, Payload: fsm.EncodeTodo(&cmd)}), nil
+	res := n.apply(&fsm.Command{Type: fsm.TypeTodo, Version: 1, Key: opt.Key, Principal: opt.Principal, Payload: fsm.EncodeTodo(&cmd)})
+	if n.answers != nil {
+		return *n.answers, nil
+	}
+	return res, n.writeErr
 }
 
 func remaining(ctx context.Context) time.Duration {

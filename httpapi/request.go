@@ -34,13 +34,14 @@ var (
 
 // request is one request on its way through this package.
 type request struct {
-	s     *Server
-	r     *http.Request
-	w     recorder
-	route string
-	vars  map[string]string // of the path, still escaped
-	query query
-	cut   bool // the answer broke off: what was sent of it must not look complete
+	s       *Server
+	r       *http.Request
+	w       recorder
+	route   string
+	vars    map[string]string // of the path, still escaped
+	query   query
+	cut     bool // the answer broke off: what was sent of it must not look complete
+	applied bool // its command took effect, whatever fails after that
 }
 
 // recorder remembers the status for the metrics.
@@ -222,6 +223,7 @@ func (req *request) write(cmd todo.Command) (res fsm.Result, err error) {
 	if res.Code != todo.OK {
 		return res, refused(&res, cmd.Batch)
 	}
+	req.applied = true
 	return res, nil
 }
 
