@@ -22,7 +22,7 @@ const (
 )
 
 // ClusterEvents follows the group: node_down, node_up, leader_changed, member_added,
-// member_removed, disk_ok, disk_low, disk_stalled, diverged, agreed, snapshot_loop, backup_made, backup_failed. When its node goes it moves on to the next; it ends when ctx does, or with an
+// member_removed, node_dead, disk_ok, disk_low, disk_stalled, diverged, agreed, snapshot_loop, backup_made, backup_failed. When its node goes it moves on to the next; it ends when ctx does, or with an
 // error when no node answered for as long as the client's patience. Every node counts its own
 // events, so those that happened while it moved to another node are not seen; when it
 // comes back to the same node none is missed.
