@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,12 +80,17 @@ func (a *answers) write(id string, kind Kind, outcome Outcome, says string) {
 	a.is(err, kind, outcome, says)
 }
 
-// within does something with a field of a node set to what leads to a failure.
-func within[T any](field *T, to T, do func()) {
-	was := *field
-	*field = to
+// within does something with a field of a node, which a lock guards, set to what leads to a failure.
+func within[T any](mu sync.Locker, field *T, to T, do func()) {
+	swap := func(to T) (was T) {
+		mu.Lock()
+		defer mu.Unlock()
+		was, *field = *field, to
+		return was
+	}
+	was := swap(to)
 	do()
-	*field = was
+	swap(was)
 }
 
 // Every kind of failure that this package makes, with every outcome that it gives, is driven here, and what
@@ -126,21 +132,27 @@ func (a *answers) atTheLeader() {
 	e.storage.full.Store(true)
 	a.write(id, KindStorage, NotApplied, "the disks are full")
 	e.storage.full.Store(false)
-	within(&term.proposer.bytes, maxWaitingBytes, func() { a.write(id, KindOverloaded, NotApplied, "too much to do") })
-	within(&term.registry.most, 0, func() {
-		for _, p := range term.registry.procs {
-			p.waiting++
+	within(&term.proposer.mu, &term.proposer.bytes, maxWaitingBytes, func() { a.write(id, KindOverloaded, NotApplied, "too much to do") })
+	within(&term.registry.mu, &term.registry.most, 0, func() {
+		busy := func(more int) {
+			term.registry.mu.Lock()
+			defer term.registry.mu.Unlock()
+			for _, p := range term.registry.procs {
+				p.waiting += more
+			}
 		}
+		busy(1)
 		_, err := a.add(id, "another", WriteOptions{})
 		a.is(err, KindOverloaded, NotApplied, "too many lists are busy")
-		for _, p := range term.registry.procs {
-			p.waiting--
-		}
+		busy(-1)
 	})
-	within(&term.registry.procs["bob"].mailbox, make([]*pending, maxMailbox), func() {
+	term.registry.mu.Lock()
+	bob := term.registry.procs["bob"]
+	term.registry.mu.Unlock()
+	within(&term.registry.mu, &bob.mailbox, make([]*pending, maxMailbox), func() {
 		a.write(id, KindMailboxFull, NotApplied, "too many commands waiting")
 	})
-	within(&term.registry.hand, func(*pending) { panic("a test says so") }, func() {
+	within(&term.registry.mu, &term.registry.hand, func(*pending) { panic("a test says so") }, func() {
 		a.write(id, KindInternal, NotApplied, "could not be handled")
 	})
 	a.is(e.readable(&fsm.Command{Type: 99, Version: 1}), KindVersion, NotApplied, "on every node of the group first")
@@ -175,7 +187,7 @@ func (a *answers) atTheLeader() {
 func (a *answers) atAFollower() {
 	id := a.followers()[0]
 	e := a.node(id).engine()
-	within(&e.forwarder.bytes, maxWaitingBytes, func() { a.write(id, KindOverloaded, NotApplied, "too many writes waiting") })
+	within(&e.forwarder.mu, &e.forwarder.bytes, maxWaitingBytes, func() { a.write(id, KindOverloaded, NotApplied, "too many writes waiting") })
 	for range maxForwards { // nothing is sent
 		e.forwarder.slots <- struct{}{}
 	}

@@ -216,12 +216,14 @@ func (s *sim) crash(id string) {
 
 // isolate cuts a node off from all others.
 func (s *sim) isolate(id string) {
+	s.mu.Lock()
 	var others []string
 	for _, o := range s.ids {
 		if o != id {
 			others = append(others, o+":70")
 		}
 	}
+	s.mu.Unlock()
 	s.net.cutOff(id+":70", others)
 }
 
