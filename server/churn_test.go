@@ -72,6 +72,8 @@ func (c *churn) live() {
 	c.fresh = len(c.ids)
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
 	for i := range 3 {
 		all.Go(func() {
 			for wait(ctx, time.Duration(5+c.n(20))*time.Millisecond) {

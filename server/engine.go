@@ -82,7 +82,7 @@ func openEngine(n *Node, found bool) (e *engine, err error) {
 	if n.folder.phase() == phaseJoining {
 		err = n.folder.change(func(s *folderState) {
 			if s.Phase == phaseJoining { // it may have been told by now that it was removed
-				s.Phase, s.Group, s.Targets, s.Former = phaseMember, n.groupID(), nil, ""
+				s.Phase, s.Group, s.Former = phaseMember, n.groupID(), ""
 			}
 		})
 	}

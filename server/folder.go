@@ -48,7 +48,7 @@ type folderState struct {
 	Folder  string   `json:"folder"` // random, made with the folder
 	Group   string   `json:"group"`  // "" before the node belongs to one
 	Phase   string   `json:"phase"`
-	Targets []string `json:"targets,omitempty"` // of a join under way: HTTP addresses
+	Targets []string `json:"targets,omitempty"` // HTTP addresses that it asked, or asks, to be let in
 	Former  string   `json:"former,omitempty"`  // of a join from a group of one: that group
 	Next    string   `json:"next,omitempty"`    // of a recovery under way: the new group, "" to join one
 	Aside   string   `json:"aside,omitempty"`   // of a recovery under way: where the old files go

@@ -93,7 +93,7 @@ func (n *Node) join(targets []string) {
 
 // ask asks each target once. A refusal ends the asking.
 func (n *Node) ask(targets []string) (group string, err error) {
-	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Reads: n.reads()}
+	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID(), Reads: n.reads()}
 	err = failure(KindNoLeader, NotApplied, "no address of another node to ask")
 	for _, addr := range targets {
 		if addr == n.cfg.AdvertiseHTTP {
@@ -108,6 +108,19 @@ func (n *Node) ask(targets []string) (group string, err error) {
 		}
 	}
 	return "", err
+}
+
+// askAgain asks once more, as a member that the log has not reached. It knows nobody else yet: should it
+// have been taken out, nobody would ever tell it.
+func (n *Node) askAgain() {
+	n.folder.mu.Lock()
+	targets := n.folder.state.Targets
+	n.folder.mu.Unlock()
+	_, err := n.ask(targets)
+	var refused *Error
+	if errors.As(err, &refused) && refused.Kind == KindConflict {
+		n.end(exit(ExitFolderRefused, "node %s is not let into the group any more: %s", n.id, refused.Detail))
+	}
 }
 
 // step lets a test end the node there.

@@ -337,7 +337,7 @@ func configTransfer(err error) error {
 func (e *engine) announce() {
 	n := e.node
 	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID(), Reads: n.reads()}
-	for {
+	for waited := false; ; waited = true {
 		view, err := e.replica.View()
 		if err != nil {
 			return
@@ -347,6 +347,12 @@ func (e *engine) announce() {
 		conf := e.configuration()
 		if server, in := find(conf, n.id); ok && m.HTTP == req.HTTP && m.Raft == req.Raft && (!in || string(server.Address) == req.Raft) {
 			return
+		}
+		if waited && len(conf.Servers) == 0 {
+			if n.askAgain(); !wait(e.ctx, joinEvery) {
+				return
+			}
+			continue
 		}
 		ctx, cancel := context.WithTimeout(e.ctx, min(n.cfg.RequestTimeout, pingTimeout))
 		if to, ok := e.monitor.leads(); ok && e.leaderID() == "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,25 @@ func TestLeaverIsTurnedAway(t *testing.T) {
 			}
 			s.crash(followers[i])
 		}
+	})
+}
+
+// A node is taken out before the first entry of the log has reached it. It knows none of those who
+// could tell it: it asks those whom it asked to be let in.
+func TestRemovedBeforeTheLogCame(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, s *sim) {
+		s.ids = append(s.ids, "n9")
+		s.skew["n9"] = new(atomic.Int64)
+		s.isolate("n9")
+		n, err := s.start("n9", func(c *Config) { c.Join = []string{"n1:80", "n2:80"} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.await("let in", func() bool { _, in := find(s.leader().engine().configuration(), "n9"); return in && n.engine() != nil })
+		if err := s.leader().RemoveMember(context.Background(), "n9"); err != nil {
+			t.Fatal(err)
+		}
+		s.ends(n, 5*time.Second)
 	})
 }
 

@@ -291,7 +291,7 @@ func (a *answers) ofTheGroup() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.await("its group of one", func() bool { return n8.Ready() == nil })
+	a.await("its group of one", func() bool { return n8.engine().term.Load() != nil })
 	a.is(n8.JoinGroup(ctx, "n7:80"), KindNoLeader, NotApplied, "no node answers")
 	short, cancel = context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -306,7 +306,7 @@ func (a *answers) ofTheGroup() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.await("its group of one", func() bool { return n7.Ready() == nil })
+	a.await("its group of one", func() bool { return n7.engine().term.Load() != nil })
 	stopped := make(chan error, 1)
 	go func() { stopped <- n7.JoinGroup(ctx, leader.id+":80") }()
 	a.await("it asks", func() bool { return n7.Cluster().State == StateJoining })
