@@ -19,7 +19,11 @@ import (
 // cut: whatever they ask for, those who belong to the group can go on together in the end, nothing
 // is lost, and whoever was taken out knows it. CHURN_RUNS says how many runs, CHURN_SEED where to begin.
 func TestChurn(t *testing.T) {
-	runs, seed := churnSetting(t, "CHURN_RUNS", 4), uint64(churnSetting(t, "CHURN_SEED", int(time.Now().UnixNano()%1e6)))
+	usual := 4
+	if testing.Short() {
+		usual = 1
+	}
+	runs, seed := churnSetting(t, "CHURN_RUNS", usual), uint64(churnSetting(t, "CHURN_SEED", int(time.Now().UnixNano()%1e6)))
 	for run := range uint64(runs) {
 		t.Run(fmt.Sprint(seed+run), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
