@@ -212,13 +212,12 @@ func (n *Node) inGroup() (*engine, error) {
 func (n *Node) setGroup(group string) { n.group.Store(&group) }
 func (n *Node) groupID() string       { return *n.group.Load() }
 
-// identity is how this node presents itself to peers. Before its log is open it has no group:
-// either its request to join was not granted yet, and whatever else it held is given up by then,
-// or it cannot say how far it is.
+// identity is how this node presents itself to peers. Before its request to join was granted it
+// has no group: whatever else it held is given up by then. Before its log is open it does not say where that ends.
 func (n *Node) identity() peer.Identity {
-	self := peer.Identity{Node: n.id, Folder: n.folder.state.Folder, Boot: n.boot}
+	self := peer.Identity{Group: n.groupID(), Node: n.id, Folder: n.folder.state.Folder, Boot: n.boot}
 	if began := n.began.Load(); began != nil {
-		self.Group, self.Last = n.groupID(), *began
+		self.Last = *began
 	}
 	return self
 }

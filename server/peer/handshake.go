@@ -15,7 +15,7 @@ import (
 // Identity is who a node is: its group, its name, its data folder and the one run of its process.
 type Identity struct {
 	Group, Node, Folder, Boot string
-	Last                      uint64 // where its log ended when this run began; 0: it had none
+	Last                      uint64 // where its log ended when this run began; 0: it had none, or is not open yet
 }
 
 // Reason says why a connection was turned away. It crosses the wire: never renumber.
