@@ -38,7 +38,8 @@ func diskFaults() []kind {
 		{"fsync-follower", 1, "strace", "a sync of a follower fails", func(r *run, f fault) error { return r.failedSync(f, r.aFollower) }},
 		{"disk-low", 1, "disk", "a disk has less room than the reserve: a leader hands over", (*run).diskLow},
 		{"disk-full", 1, "disk", "a disk has no room at all", (*run).diskFull},
-		{"flipped-bit", 1, "", "a bit of a stopped node's replica is flipped", (*run).flippedBit},
+		{"flipped-bit", 1, "", "a bit of a stopped node's replica is flipped", func(r *run, f fault) error { return r.flippedBit(f, "replica.db") }},
+		{"flipped-log", 1, "", "a bit of a stopped node's log is flipped", func(r *run, f fault) error { return r.flippedBit(f, "raft.db") }},
 		{"wiped-disk", 1, "", "a node comes back with an empty folder: refused, and replaced", (*run).wipedDisk},
 	}
 }
@@ -251,24 +252,24 @@ func (r *run) diskFull(f fault) error {
 	return r.again(n)
 }
 
-func (r *run) flippedBit(f fault) error {
+func (r *run) flippedBit(f fault, file string) error {
 	victims, err := r.aFollower(f)
 	if err != nil {
 		return err
 	}
 	n := victims[0]
 	n.kill()
-	at, err := flip(filepath.Join(n.dir, n.id, "replica.db"), f)
+	at, err := flip(filepath.Join(n.dir, n.id, file), f)
 	if err != nil {
 		return err
 	}
-	r.tell("%s at byte %d", n.id, at)
+	r.tell("%s at byte %d of %s", n.id, at, file)
 	if err := n.start(); err != nil {
 		return err
 	}
 	// It may not serve what is damaged. It ends at once or when it comes upon it, or the bit
 	// was in a page that is not used.
-	n.mayEnd(exitStorage, exitDamaged, exitFenced, exitKilled)
+	n.mayEnd(exitStorage, exitDamaged, exitFenced, exitRefused, exitKilled)
 	r.hold(f.between(500*time.Millisecond, 2*time.Second))
 	return r.replace(n)
 }

@@ -50,7 +50,7 @@ func main() {
 	flag.DurationVar(&opt.most, "for", 200*time.Second, "how long")
 	flag.IntVar(&opt.part, "part", 50, "check all after so many faults")
 	flag.IntVar(&opt.nodes, "nodes", 3, "nodes at the beginning")
-	flag.IntVar(&opt.clients, "clients", 32, "clients")
+	flag.IntVar(&opt.clients, "clients", 64, "clients")
 	flag.StringVar(&kinds, "kinds", "", "only these kinds of fault, separated by commas")
 	flag.StringVar(&opt.bin, "bin", "", "a todod built with -tags chaos; built here by default")
 	flag.StringVar(&opt.tags, "tags", "", "further build tags for todod")

@@ -26,9 +26,9 @@ type kind struct {
 	do     func(*run, fault) error
 }
 
-// between is a duration of the fault, within bounds.
+// between is a duration of the fault, within bounds. Short ones are more frequent: more of them find more.
 func (f fault) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(f.Part*float64(most-least))
+	return least + time.Duration(f.Part*f.Part*float64(most-least))
 }
 
 // one picks one of nodes.
