@@ -222,6 +222,7 @@ func (o *oddities) want(t *testing.T, code int, says string) {
 		o.g.waitReady(o.n)
 		o.g.wantSameHashes(o.g.nodes...)
 		o.n.term()
+		copyFolder(t, o.folder(), o.whole) // the group would turn away what it has seen more in
 		return
 	}
 	_, stderr, got := command(t, o.n.flags()...)
