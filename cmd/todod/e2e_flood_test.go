@@ -20,6 +20,13 @@ type uses struct{ files, goroutines, heap float64 }
 
 func (n *node) uses() (u uses) {
 	n.t.Helper()
+	if n.pprof != "" {
+		res, err := http.Get("http://" + n.pprof + "/debug/pprof/heap?gc=1")
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		res.Body.Close()
+	}
 	a := n.must(200, "GET", "/metrics", "")
 	for name, to := range map[string]*float64{
 		"process_open_fds": &u.files, "go_goroutines": &u.goroutines, "go_memstats_heap_alloc_bytes": &u.heap,
@@ -34,8 +41,15 @@ func (n *node) uses() (u uses) {
 	return u
 }
 
+// collecting has a node collect its garbage before it says what it uses. By itself it does so after two minutes, or when its
+// heap is five times of what once lived in it.
+func collecting(n *node) {
+	n.pprof = freeAddr(n.t)
+	n.args = append(n.args, "--pprof", n.pprof)
+}
+
 // waitUses waits until a node holds no more than before, but for what the connections of the test's own
-// clients and a heap between two collections make.
+// clients make, and its garbage if it is not collecting.
 func (n *node) waitUses(before uses) {
 	n.t.Helper()
 	waitFor(n.t, n.id+" to let go of what it took", func() error {
@@ -87,7 +101,7 @@ func flood(t *testing.T) int {
 // meanwhile, that node too, and nothing of it is left when they are gone.
 func TestE2ETenThousandConnections(t *testing.T) {
 	many := rounds(flood(t), 2000)
-	g := newGroup(t, 3)
+	g := startGroup(t, 3, collecting)
 	n := g.nodes[0]
 	big := strings.Repeat(`{"op":"add","list":"big","title":"`+strings.Repeat("x", 900)+`"},`, 999)
 	n.must(200, "POST", "/v1/batch", `{"commands":[`+strings.TrimSuffix(big, ",")+`]}`)
@@ -140,7 +154,8 @@ func wantStatusIn(t *testing.T, n *node, most time.Duration) {
 // one who knows what a member says.
 func TestE2EFloodOfThePeerPort(t *testing.T) {
 	many := rounds(flood(t), 2000)
-	g, cable := newCabledGroup(t, 3)
+	cable := newNetwork(t)
+	g := startGroup(t, 3, func(n *node) { cable.plug(n); collecting(n) })
 	begin := string(cable.Opening())
 	// Whom it calls: its own name comes first, and behind the other's only where its log ended.
 	n := slices.MaxFunc(g.nodes, func(a, b *node) int { return strings.LastIndex(begin, a.id) - strings.LastIndex(begin, b.id) })

@@ -98,6 +98,7 @@ type node struct {
 	id         string
 	data       string // --data; the files lie in data/id
 	http, raft string
+	pprof      string   // --pprof, "" for none
 	args       []string // further flags
 	program    string   // what it runs, "" for todod as it is
 
