@@ -189,6 +189,18 @@ func (n *node) signal(sig syscall.Signal) {
 	}
 }
 
+// lastWords has a process end with the stacks of all its goroutines in its log: one that hangs says where.
+func (n *node) lastWords() {
+	if n.running() {
+		n.mayEnd(2)
+		n.signal(syscall.SIGQUIT)
+		select {
+		case <-n.process().ended:
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
+
 // kill is kill -9: it returns when the process is gone.
 func (n *node) kill() {
 	if n.running() {

@@ -330,6 +330,9 @@ func (r *run) close() {
 	r.mu.Unlock()
 	for _, n := range all {
 		n.signal(syscall.SIGCONT)
+		if r.found() > 0 {
+			n.lastWords()
+		}
 		n.kill()
 	}
 	r.net.Close()
