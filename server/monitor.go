@@ -148,7 +148,6 @@ func (m *monitor) reconcile() {
 	for id := range known {
 		if !members[id] {
 			e.node.event(MemberRemoved, id, e.raft.CurrentTerm())
-			e.trans.CloseStreams() // those in no one's hands, to it among others
 		}
 	}
 }

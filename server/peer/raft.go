@@ -104,23 +104,30 @@ func (l *raftLayer) Dial(target raft.ServerAddress, timeout time.Duration) (net.
 	}
 	ctx, cancel := context.WithTimeout(l.p.ctx, min(timeout, dialTimeout))
 	defer cancel()
-	conn, _, err := l.p.dial(ctx, streamRaft, id, addr)
+	conn, peer, err := l.p.dial(ctx, streamRaft, id, addr)
 	if err != nil {
 		return nil, err
 	}
-	return &dialled{conn, context.AfterFunc(l.p.ctx, func() { conn.Close() })}, nil
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if l.p.closed {
+		conn.Close()
+		return nil, net.ErrClosed
+	}
+	l.p.conns[conn] = peer
+	return &dialled{conn, l.p}, nil
 }
 
 // dialled is a connection that Raft opened. It ends with the port: the others wait for the end of what
-// a dead leader sent them.
+// a dead leader sent them. And it ends when the port forgets the node: Raft keeps three for each that it ever knew.
 type dialled struct {
 	net.Conn
-	forget func() bool
+	p *Port
 }
 
 func (d *dialled) Close() error {
-	d.forget()
-	return d.Conn.Close()
+	d.p.drop(d.Conn)
+	return nil
 }
 
 func (l *raftLayer) Addr() net.Addr { return address(l.p.cfg.Advertise) }
