@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -278,6 +279,43 @@ func TestReceivedDamageChangesNothing(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(n.dir, "*.tmp")); len(left) > 1 {
 		t.Errorf("%d files are left, at most the last received one may be", len(left))
 	}
+}
+
+// A node that sends its replica to one that was cut off gets another itself: the file that is read cannot be
+// replaced, and who wants to read it meanwhile would wait for as long as the other's connection takes to end.
+func TestRestoreBreaksOffWhatIsSent(t *testing.T) {
+	leader, n := newNode(t), newNode(t)
+	history(leader, 0, 30)
+	for _, log := range leader.log[:20] {
+		n.r.Apply(log)
+	}
+	if err := errors.Join(leader.r.Flush(), n.r.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	_, stream, err := n.r.Snapshots().Open(replicaID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := make(chan error, 1)
+	go func() { restored <- send(leader, n) }()
+	select {
+	case err := <-restored:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(20 * time.Second):
+		stream.Close()
+		t.Fatal("the restore waits for the stream")
+	}
+	if _, err := io.Copy(io.Discard, stream); err == nil {
+		t.Error("the stream ended as if it were whole")
+	}
+	if err := stream.Close(); err != nil {
+		t.Error(err)
+	}
+	n.log = leader.log
+	sameState(t, leader, n)
+	n.sound()
 }
 
 // A restore that comes between a snapshot and its Persist ends that snapshot: raising the

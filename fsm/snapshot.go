@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"syscall"
 
 	"github.com/hashicorp/raft"
@@ -120,7 +121,7 @@ func (s *Snapshots) Open(id string) (_ *raft.SnapshotMeta, _ io.ReadCloser, err 
 	}
 	meta := m.snapshot()
 	meta.Size = tx.Size()
-	return meta, newFileStream(tx, s.r.store.fail), nil
+	return meta, newFileStream(tx, s.r.store), nil
 }
 
 var errNoneReceived = errors.New("no replica was received")
@@ -135,16 +136,18 @@ type fileStream struct {
 	done chan struct{}
 }
 
-func newFileStream(tx *bolt.Tx, failed func(error) error) *fileStream {
+func newFileStream(tx *bolt.Tx, s *store) *fileStream {
 	pr, pw := io.Pipe()
 	f := &fileStream{pr, make(chan struct{})}
+	s.streams.add(f)
 	go func() {
 		defer close(f.done)
 		_, err := tx.WriteTo(pw)
 		tx.Rollback()
+		s.streams.drop(f)
 		var errno syscall.Errno
 		if errors.As(err, &errno) { // else the other node has gone
-			err = failed(fmt.Errorf("send the replica: %w: %w", err, ErrStorage))
+			err = s.fail(fmt.Errorf("send the replica: %w: %w", err, ErrStorage))
 		}
 		pw.CloseWithError(err)
 	}()
@@ -155,4 +158,46 @@ func (f *fileStream) Close() error {
 	err := f.PipeReader.Close()
 	<-f.done
 	return err
+}
+
+// fileStreams are those that are open. One to a node that was cut off stands still for minutes, and the file cannot be
+// replaced while it is read: it is broken off then, or nobody could read here for as long.
+type fileStreams struct {
+	mu      sync.Mutex
+	open    map[*fileStream]bool
+	closing bool
+}
+
+func (all *fileStreams) add(f *fileStream) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.closing {
+		f.CloseWithError(errRestoring)
+	}
+	if all.open == nil {
+		all.open = map[*fileStream]bool{}
+	}
+	all.open[f] = true
+}
+
+func (all *fileStreams) drop(f *fileStream) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.open, f)
+}
+
+// breakOff ends those that are open, and until resume each that is opened.
+func (all *fileStreams) breakOff() {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.closing = true
+	for f := range all.open {
+		f.CloseWithError(errRestoring)
+	}
+}
+
+func (all *fileStreams) resume() {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.closing = false
 }

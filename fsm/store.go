@@ -70,6 +70,7 @@ type store struct {
 	ended  chan struct{} // closed at the first failure
 	// restoring asks who reads for long to make way: the file is about to be replaced.
 	restoring atomic.Bool
+	streams   fileStreams
 
 	mu     sync.Mutex // guards the fields below and publishing
 	db     *bolt.DB
@@ -197,6 +198,8 @@ func (s *store) replace(path string) error {
 	}
 	s.restoring.Store(true)
 	defer s.restoring.Store(false)
+	s.streams.breakOff()
+	defer s.streams.resume()
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close the replica: %w", err)
 	}
