@@ -74,7 +74,7 @@ targets: ## what starts, restarts, faults, memory and idling cost on real nodes
 
 # The promise, on real processes: faults, load, checkers (go run ./deploy/chaos -list). SEED=n makes the same
 # faults again.
-chaos: ## 4 minutes of faults on real processes under load, all answers checked
+chaos: ## 3 minutes of faults on real processes under load, all answers checked
 	go run ./deploy/chaos -seed $(SEED) -for 200s -part 60
 
 soak: ## the same for DURATION (2h), with a page at the end, SOAK (bin/soak.html)
