@@ -182,3 +182,36 @@ func TestTheOriginalComesBack(t *testing.T) {
 		s.mustAdd(s.named("leader"), 5)
 	})
 }
+
+// The copy starts just when the original has been started again, and the others do not know yet whether
+// that is back: the copy finds some that let it in. It ends all the same, and not the original.
+func TestCopyRightAfterARestart(t *testing.T) {
+	for round := range 6 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSim(t)
+			s.group(3)
+			s.mustAdd("n1", 5)
+			s.settle()
+			id := s.followers()[0]
+			s.crash(id)
+			data := s.copyOf(id)
+			time.Sleep(pingEvery + 10*time.Millisecond) // the next ping is far
+			if _, err := s.start(id, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(round) * 20 * time.Millisecond)
+			n := s.startCopy(id, data)
+			s.ends(n, 3*twiceFor)
+			if why := s.node(id).Err(); why != nil {
+				t.Errorf("the original ended: %v", why)
+			}
+			for _, m := range s.leader().Cluster().Members {
+				if m.Raft != m.ID+":70" {
+					t.Errorf("%s is looked for at %s", m.ID, m.Raft)
+				}
+			}
+			s.mustAdd(id, 3)
+			s.check()
+		})
+	}
+}

@@ -102,6 +102,9 @@ func (t *term) add(ctx context.Context, req JoinRequest) error {
 	if err := t.mayAdd(req); err != nil {
 		return err
 	}
+	if err := t.mayMove(ctx, req); err != nil {
+		return err
+	}
 	m := fsm.Member{ID: req.ID, Folder: req.Folder, HTTP: req.HTTP, Raft: req.Raft, Status: fsm.Known}
 	if err := t.record(ctx, m); err != nil {
 		return err
@@ -154,6 +157,25 @@ func (t *term) mayAdd(req JoinRequest) error {
 		if m.ID != req.ID && in && (m.HTTP == req.HTTP || m.Raft == req.Raft) {
 			return failure(KindConflict, NotApplied, "node %s has one of the addresses %s and %s already: give node %s others", m.ID, req.HTTP, req.Raft, req.ID)
 		}
+	}
+	return nil
+}
+
+// mayMove refuses to look for a member at another address while another process of it answers at the one
+// that is known: one of the two runs on a copy of the folder.
+func (t *term) mayMove(ctx context.Context, req JoinRequest) error {
+	old, in := find(t.e.configuration(), req.ID)
+	if req.Boot == "" || !in || string(old.Address) == req.Raft {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	client := t.e.node.port.Client(req.ID, string(old.Address))
+	if _, err := client.Call(ctx, callPing, nil); err != nil {
+		return nil
+	}
+	if who, _ := client.Peer(); who.Boot != req.Boot {
+		return failure(KindConflict, NotApplied, "node %s runs already, at %s: stop one of the two", req.ID, old.Address)
 	}
 	return nil
 }
@@ -336,7 +358,8 @@ func configTransfer(err error) error {
 // announce tells the group this node's addresses when it knows others, or none.
 func (e *engine) announce() {
 	n := e.node
-	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID(), Reads: n.reads()}
+	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID(), Reads: n.reads(), Boot: n.boot}
+	told := false
 	for waited := false; ; waited = true {
 		view, err := e.replica.View()
 		if err != nil {
@@ -361,11 +384,14 @@ func (e *engine) announce() {
 			err = e.change(ctx, admin{Add: &req})
 		}
 		cancel()
+		pause := joinEvery
 		if err != nil && e.ctx.Err() == nil && !again(AsError(err).Kind) {
-			n.log.Warn("the group does not take this node's addresses", "reason", err)
-			return
+			if pause = downAfter; !told { // what is in the way may go, as a process that still ends does
+				n.log.Warn("the group does not take this node's addresses", "reason", err)
+				told = true
+			}
 		}
-		if err == nil || !wait(e.ctx, joinEvery) {
+		if err == nil || !wait(e.ctx, pause) {
 			return
 		}
 	}

@@ -230,7 +230,8 @@ func (m *monitor) ping(ctx context.Context, p *watched) error {
 
 func (m *monitor) answered(p *watched, got pong, boot string, clock time.Time) {
 	m.mu.Lock()
-	restarted, first := p.boot != "" && p.boot != boot, p.boot == ""
+	before := p.boot
+	restarted := before != "" && before != boot
 	m.reached[p.id] = reached{boot, max(m.reached[p.id].applied, got.Applied)}
 	if restarted {
 		p.gone = p.boot
@@ -240,8 +241,10 @@ func (m *monitor) answered(p *watched, got pong, boot string, clock time.Time) {
 	up := p.down
 	p.down = false
 	m.mu.Unlock()
-	if first { // at this address: whoever else calls itself so has not noticed that it moved
-		m.e.node.port.Only(p.id, boot)
+	if before != boot {
+		// Whoever else calls itself so runs on a copy of the folder, or has not noticed that it moved. What a process
+		// that has ended sent is still read to its end.
+		m.e.node.port.Only(p.id, boot, before)
 	}
 	if up {
 		m.e.node.event(NodeUp, p.id, m.e.raft.CurrentTerm())

@@ -168,6 +168,7 @@ type JoinRequest struct {
 	Folder         string // data-folder ID
 	Group          string // the group its folder holds, "" for none
 	Reads          uint64 // the highest version of a group that it can read; 0: 1
+	Boot           string // of a member that tells its addresses: the run of its process
 }
 
 // Contacts is how a node that belongs to no group yet speaks with the nodes that

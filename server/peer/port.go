@@ -136,12 +136,12 @@ func (p *Port) Forget(id string) {
 	}
 }
 
-// Only closes what other processes of a node than one have opened.
-func (p *Port) Only(id, boot string) {
+// Only closes what other processes of a node than those of some boots have opened.
+func (p *Port) Only(id string, boots ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for conn, peer := range p.conns {
-		if peer.Node == id && peer.Boot != boot {
+		if peer.Node == id && !slices.Contains(boots, peer.Boot) {
 			conn.Close()
 		}
 	}
