@@ -134,6 +134,25 @@ func (n *node) copyTo(data string) {
 	}
 }
 
+// heardOf waits until every other node was told by n that it has applied all there is.
+func (g *group) heardOf(n *node) {
+	g.t.Helper()
+	for _, at := range g.others(n) {
+		waitFor(g.t, at.id+" to hear of "+n.id, func() error {
+			c, err := at.cluster()
+			if err != nil {
+				return err
+			}
+			for _, m := range c.Members {
+				if m.ID == n.id && m.Applied < c.Applied {
+					return fmt.Errorf("it heard of %d of %d", m.Applied, c.Applied)
+				}
+			}
+			return nil
+		})
+	}
+}
+
 // A second process on a copy of a folder in use, and a folder put back from an old copy: each could
 // vote a second time, and is turned away.
 func TestE2ECopiedFolder(t *testing.T) {
@@ -158,6 +177,7 @@ func TestE2ECopiedFolder(t *testing.T) {
 	}
 	g.wantSameHashes(g.nodes...)
 
+	g.heardOf(orig)
 	orig.kill()
 	old.start() // where the original was
 	old.wantExit(73)
