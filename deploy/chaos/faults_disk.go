@@ -227,7 +227,7 @@ func (r *run) diskLow(f fault) error {
 		return nil
 	})
 	if err == nil && n.running() {
-		err = r.watch.eventTold("disk_low", n.id, since)
+		err = r.watch.eventToldUnless("disk_low", n.id, since, func() bool { return !n.running() })
 	}
 	if err := errors.Join(err, os.Remove(ballast(n))); err != nil {
 		return err

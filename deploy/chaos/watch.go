@@ -180,6 +180,11 @@ func (w *watch) complete() (missing []string) {
 
 // eventTold waits until some node but the one that it is about told an event of a type about it.
 func (w *watch) eventTold(typ, about string, since time.Time) error {
+	return w.eventToldUnless(typ, about, since, func() bool { return false })
+}
+
+// eventToldUnless is content, too, when the node that the event is about has ended first.
+func (w *watch) eventToldUnless(typ, about string, since time.Time, ended func() bool) error {
 	ctx, cancel := context.WithTimeout(w.r.ctx, patience)
 	defer cancel()
 	for {
@@ -191,6 +196,9 @@ func (w *watch) eventTold(typ, about string, since time.Time) error {
 			}
 		}
 		w.mu.Unlock()
+		if ended() {
+			return nil
+		}
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
