@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -181,19 +182,24 @@ func (r *run) smallNode() *node {
 
 func ballast(n *node) string { return filepath.Join(n.dir, "ballast") }
 
-// fill leaves no more than so many bytes free on a small disk.
+// fill leaves no more than so many bytes free on a small disk, also where the node has given some back since it was
+// filled before.
 func fill(n *node, leave int64) error {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(n.dir, &st); err != nil {
 		return fmt.Errorf("measure the small disk: %w", err)
 	}
-	file, err := os.Create(ballast(n))
+	file, err := os.OpenFile(ballast(n), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	has, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
 	for size := int64(st.Bavail)*int64(st.Bsize) - leave; size > 0; size -= 64 << 10 {
-		err := syscall.Fallocate(int(file.Fd()), 0, 0, size)
+		err := syscall.Fallocate(int(file.Fd()), 0, has, size)
 		if err == nil {
 			return nil
 		}
@@ -220,15 +226,21 @@ func (r *run) diskLow(f fault) error {
 	if err := fill(n, 8<<20); err != nil {
 		return err
 	}
-	err := r.await("another leader", func() error {
-		if c, err := r.cluster(n); n.running() && (err != nil || c.Leader == n.id) {
+	err := r.await("another leader, and word of the disk", func() error {
+		if !n.running() { // another's replica came just then, and is larger than the room
+			return nil
+		}
+		if err := fill(n, 8<<20); err != nil { // it may have taken the place of a larger one
+			return err
+		}
+		if c, err := r.cluster(n); err != nil || c.Leader == n.id {
 			return fmt.Errorf("%s leads", n.id)
+		}
+		if !r.watch.told("disk_low", n.id, since) {
+			return errors.New("nobody told of it")
 		}
 		return nil
 	})
-	if err == nil && n.running() {
-		err = r.watch.eventToldUnless("disk_low", n.id, since, func() bool { return !n.running() })
-	}
 	if err := errors.Join(err, os.Remove(ballast(n))); err != nil {
 		return err
 	}

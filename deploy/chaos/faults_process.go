@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -128,7 +129,11 @@ func (r *run) nodeDown(f fault) error {
 	if err != nil {
 		return err
 	}
-	n, since := victims[0], time.Now()
+	n := victims[0]
+	if err := r.seenAlive(n); err != nil { // after a fault just before
+		return err
+	}
+	since := time.Now()
 	r.tell("%s", n.id)
 	n.kill()
 	if err := r.watch.eventTold("node_down", n.id, since); err != nil {
@@ -139,6 +144,23 @@ func (r *run) nodeDown(f fault) error {
 		return err
 	}
 	return r.watch.eventTold("node_up", n.id, since)
+}
+
+// seenAlive waits until the leader knows that a node is up: only then can it tell that it is down.
+func (r *run) seenAlive(n *node) error {
+	leader, err := r.leader()
+	if err != nil {
+		return err
+	}
+	return r.await(leader.id+" to see "+n.id, func() error {
+		c, err := r.cluster(leader)
+		for _, m := range c.Members {
+			if m.ID == n.id && m.Alive != nil && *m.Alive {
+				return nil
+			}
+		}
+		return errors.Join(err, errors.New("it does not"))
+	})
 }
 
 func (r *run) rollingRestart(f fault) error {

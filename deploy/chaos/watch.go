@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -178,31 +178,24 @@ func (w *watch) complete() (missing []string) {
 	return missing
 }
 
-// eventTold waits until some node but the one that it is about told an event of a type about it.
-func (w *watch) eventTold(typ, about string, since time.Time) error {
-	return w.eventToldUnless(typ, about, since, func() bool { return false })
-}
-
-// eventToldUnless is content, too, when the node that the event is about has ended first.
-func (w *watch) eventToldUnless(typ, about string, since time.Time, ended func() bool) error {
-	ctx, cancel := context.WithTimeout(w.r.ctx, patience)
-	defer cancel()
-	for {
-		w.mu.Lock()
-		for i := len(w.events) - 1; i >= 0 && !w.events[i].at.Before(since); i-- {
-			if e := w.events[i]; e.Type == typ && (e.Node == about || about == "") {
-				w.mu.Unlock()
-				return nil
-			}
-		}
-		w.mu.Unlock()
-		if ended() {
-			return nil
-		}
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("nobody told of %s of %s", typ, about)
+// told reports whether some node told an event of a type about a node since then.
+func (w *watch) told(typ, about string, since time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := len(w.events) - 1; i >= 0 && !w.events[i].at.Before(since); i-- {
+		if e := w.events[i]; e.Type == typ && e.Node == about {
+			return true
 		}
 	}
+	return false
+}
+
+// eventTold waits until some node told an event.
+func (w *watch) eventTold(typ, about string, since time.Time) error {
+	return w.r.await(typ+" of "+about+" to be told", func() error {
+		if !w.told(typ, about, since) {
+			return errors.New("nobody has")
+		}
+		return nil
+	})
 }
