@@ -9,12 +9,11 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// A replica that is sent to the same node loopCount times within loopWithin does not help it: something is wrong. From then on
-// there is a pause before each, so that the group is not slowed down by it.
+// A replica that came to the same node loopCount times within loopWithin does not help it: something is wrong.
 const (
 	loopCount  = 3
 	loopWithin = 5 * time.Minute
-	loopPause  = 10 * time.Second
+	loopPause  = 100 * time.Millisecond
 )
 
 // sendings are the replicas that this node, leading, sent to others of late.
@@ -62,9 +61,9 @@ func (s *sendings) loops() (n int) {
 	return n
 }
 
-// sending notes that a replica is to be sent to a node, and gives the alarm when that is the third in a short time. It returns
-// when it may be sent. Heartbeats to the node go on meanwhile.
-func (e *engine) sending(to string) error {
+// sent notes that a replica came to a node, and gives the alarm when it was the third in a short time. From then on there
+// is a pause after each, and a short one: the log is cut meanwhile, and what comes late is too old again.
+func (e *engine) sent(to string) {
 	e.node.metrics.snapshots.Inc()
 	count, tell := e.sendings.add(to)
 	if tell {
@@ -72,10 +71,9 @@ func (e *engine) sending(to string) error {
 		e.node.log.Error("a node is sent the whole replica again and again: its log says why, and so may its disk or its network",
 			"to", to, "times", count, "within", loopWithin)
 	}
-	if count >= loopCount && !wait(e.ctx, loopPause) {
-		return errTransportClosed
+	if count >= loopCount {
+		wait(e.ctx, loopPause)
 	}
-	return nil
 }
 
 // install has Raft install the replica that a leader sends. It returns false when this Raft is to take no more

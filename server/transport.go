@@ -18,8 +18,8 @@ type transport struct {
 	*raft.NetworkTransport
 	term   *steadyTerm
 	handle func(raft.RPC) // Raft's own handler of heartbeats
-	// sending is asked before a replica goes to a peer; install takes one that came, and says whether to go on.
-	sending func(to string) error
+	// sent is told when a replica came to a peer; install takes one that came here, and says whether to go on.
+	sent    func(to string)
 	install func(raft.RPC, *raft.InstallSnapshotRequest) bool
 	fit     func(*raft.AppendEntriesRequest) *raft.AppendEntriesRequest // makes of a message what Raft may act on
 	in      chan raft.RPC
@@ -39,7 +39,7 @@ var (
 
 func newTransport(e *engine) *transport {
 	n := e.node
-	t := &transport{term: &e.logs.term, sending: e.sending, install: e.install, fit: e.fit, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
+	t := &transport{term: &e.logs.term, sent: e.sent, install: e.install, fit: e.fit, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.port.RaftLayer(), MaxPool: 3, Timeout: transportTimeout,
 		Logger: newHclogger(n.log), MsgpackUseNewTimeFormat: true,
@@ -241,10 +241,11 @@ func (t *transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *
 }
 
 func (t *transport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if err := t.sending(string(id)); err != nil {
-		return err
+	err := t.NetworkTransport.InstallSnapshot(id, peer.Target(id, to), req, resp, data)
+	if err == nil {
+		t.sent(string(id))
 	}
-	return t.NetworkTransport.InstallSnapshot(id, peer.Target(id, to), req, resp, data)
+	return err
 }
 
 // A pooled connection may have died with its peer's last process. Raft does not ask again for
