@@ -107,7 +107,10 @@ func powerLosses(t *testing.T, dice *rand.Rand, cycles int) {
 	l.verify(g.nodes...)
 	g.wantSameHashes(g.nodes...)
 	for _, n := range g.nodes {
-		t.Logf("%s: %d syncs; of what was not synced %d sectors were kept and %d lost", n.id, disks[n].syncs, disks[n].kept, disks[n].lost)
+		d := disks[n]
+		d.mu.Lock()
+		t.Logf("%s: %d syncs; of what was not synced %d sectors were kept and %d lost", n.id, d.syncs, d.kept, d.lost)
+		d.mu.Unlock()
 		n.term() // before its disk is taken away
 	}
 }
