@@ -95,6 +95,22 @@ func TestReplicaOverADivergentLog(t *testing.T) {
 	})
 }
 
+// What cannot be sent is no loop: the node is down, and was all the time.
+func TestReplicaThatCannotBeSentIsNoLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, down := cutOffLeader(t)
+		e := s.leader().engine()
+		time.Sleep(time.Minute) // Raft tries again and again
+		if count := e.sendings.count(down); count != 0 || s.told(SnapshotLoop, down) != 0 {
+			t.Errorf("%d replicas count as sent", count)
+		}
+		if _, err := s.start(down, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.check()
+	})
+}
+
 // Without the cure it is the loop that Raft has: the third time in five minutes is told, once in that time.
 func TestSnapshotLoopIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,20 +44,28 @@ func (s *Survey) Interrupted() bool { return s.Phase == phaseRecovering }
 // Look reads the folder of a node that does not run, "" for the only one in data, and changes nothing. It
 // returns an *Exit when there is none, when a process runs on it, or when it cannot be read.
 func Look(data, id string) (*Survey, error) {
-	dir, id, err := nodeDir(data, id)
-	if err != nil {
-		return nil, err
-	}
-	lock, err := stopped(dir, id)
+	dir, state, lock, err := openToRead(data, id)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Close()
-	state, err := readState(dir, id)
-	if err != nil {
-		return nil, err
-	}
 	return survey(dir, &state)
+}
+
+// openToRead finds the folder of a node that does not run, and keeps it from being started until the lock is closed.
+func openToRead(data, id string) (dir string, state folderState, lock *os.File, err error) {
+	dir, id, err = nodeDir(data, id)
+	if err != nil {
+		return "", state, nil, err
+	}
+	if lock, err = stopped(dir, id); err != nil {
+		return "", state, nil, err
+	}
+	if state, err = readState(dir, id); err != nil {
+		lock.Close()
+		return "", state, nil, err
+	}
+	return dir, state, lock, nil
 }
 
 // stopped keeps a node from being started until the lock is closed; it fails if the node runs.

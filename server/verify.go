@@ -20,19 +20,11 @@ type Verified struct {
 // together. It changes nothing. The error is an *Exit: with ExitFailed if there is no such folder or a process
 // runs on it, else with the code that the node would end with.
 func Verify(data, id string) (*Verified, error) {
-	dir, id, err := nodeDir(data, id)
-	if err != nil {
-		return nil, err
-	}
-	lock, err := stopped(dir, id)
+	dir, state, lock, err := openToRead(data, id)
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Close()
-	state, err := readState(dir, id)
-	if err != nil {
-		return nil, err
-	}
 	f := &folder{dir: dir, state: state}
 	if err := f.fits(); err != nil {
 		return nil, err
