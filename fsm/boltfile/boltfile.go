@@ -200,7 +200,8 @@ func (w *walker) branch(b []byte, depth int, bucket *string, first, below []byte
 func (w *walker) leaf(b []byte, depth int, bucket *string, first, below []byte) error {
 	e := elements{page: b, n: count(b)}
 	e.end = headSize + e.n*elemSize
-	if e.n == 0 && first != nil {
+	// One that holds nothing is all zeros behind its head: a count that lost its only bit shows.
+	if e.n == 0 && (first != nil || len(bytes.Trim(b[headSize:], "\x00")) != 0) {
 		return damaged("a leaf page without rows")
 	}
 	var last []byte

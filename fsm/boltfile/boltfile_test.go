@@ -166,6 +166,28 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
+// A count that a flipped bit made zero is found, of a page and of a bucket that lies within one.
+func TestCountOfZero(t *testing.T) {
+	file, _ := made(t, rand.New(rand.NewPCG(7, 8)), 60, nil)
+	m, _, err := newest(bytes.NewReader(file), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := file[int64(m.root)*m.pageSize:]
+	inline := bytes.Index(list, []byte("small")) + len("small") + rootSize
+	for name, page := range map[string][]byte{"the list of buckets": list, "a bucket within it": list[inline:]} {
+		n := count(page)
+		page[10], page[11] = 0, 0
+		if _, _, err := read(file, 0); n == 0 || !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s, %d before: %v", name, n, err)
+		}
+		page[10] = byte(n)
+	}
+	if _, _, err := read(file, 0); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whatever a file holds, it is read without a panic, and within its bounds.
 func FuzzWalk(f *testing.F) {
 	file, _ := made(f, rand.New(rand.NewPCG(5, 6)), 3, nil)
