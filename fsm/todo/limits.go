@@ -20,4 +20,19 @@ const (
 	DefaultPage = 100
 	// MaxTags is the most entity tags one If-Match or If-None-Match may name.
 	MaxTags = 32
+	// MaxNotes is the most bytes of an entry's notes: some pages of text.
+	MaxNotes = 16 << 10
+	// MaxEntryTags and MaxTag bound an entry's tags: how many, and the code points of each.
+	MaxEntryTags = 32
+	MaxTag       = 64
+	// MaxDepth is how many entries may be one below the other.
+	MaxDepth = 5
+	// MaxRepeat is the most bytes of a repeat.
+	MaxRepeat = 512
+	// MaxReminds is the most reminders of an entry.
+	MaxReminds = 8
+	// MaxUID is the most bytes of a uid; those of calendar programs have 36 to 80.
+	MaxUID = 255
+	// MaxX is the most bytes of the properties that only clients know.
+	MaxX = 16 << 10
 )

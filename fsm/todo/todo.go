@@ -20,6 +20,20 @@ const (
 	NoEntry      Code = 2 // the list has no entry of that id
 	Precondition Code = 3 // If-Match or If-None-Match does not hold
 	ListFull     Code = 4 // the list holds MaxEntries already
+
+	// Those of version 2 of the commands.
+	NoParent   Code = 5  // the parent is no entry of the list
+	Cycle      Code = 6  // the entry would be below itself
+	TooDeep    Code = 7  // more than MaxDepth entries one below the other
+	Moved      Code = 8  // the entry is in another list now: Items has where
+	Overtaken  Code = 9  // what is to be undone was changed again since
+	NameTaken  Code = 10 // another list has or had the name
+	TooMany    Code = 11 // more than MaxBatch entries would change
+	Forgotten  Code = 12 // what is to be undone or restored is no longer kept
+	Outdated   Code = 13 // what the command was worked out from has changed: the proposer works it out anew
+	NoNeighbor Code = 14 // the entry that a place names is not in the list
+	NotInTrash Code = 15 // there is no such entry in the trash of the list
+	OrderFull  Code = 16 // there is no room at the place: what is around must be moved first
 )
 
 // Entry is one to-do item. Times are Unix milliseconds, UTC.
@@ -31,7 +45,38 @@ type Entry struct {
 	Rev     uint64 // the rev of the command that changed it last
 	Created int64
 	Updated int64
+	More    *More // nil: none of it is set. It is never changed, only replaced
 }
+
+// More is what few entries have. Texts are "" and numbers 0 where they are not set.
+type More struct {
+	Notes      string
+	Time       string   // 15:04, with a date only
+	TZ         string   // an IANA name, with a time only; "" floats
+	Priority   uint8    // as iCalendar has it: 1 is highest, 9 lowest, 0 none
+	Tags       []string // a set: in byte order, NFC, without the #
+	Parent     uint64   // the entry of the same list that this one is below; 0 for none
+	Repeat     string   // an RRULE of RFC 5545 without its name, in the spelling of package recur
+	RepeatFrom From
+	Remind     []string // before or after due, as RFC 5545 durations (-PT15M), or instants (RFC 3339, UTC)
+	UID        string   // for import and calendars; unique in a list
+	Completed  int64    // Unix ms, when it was done; 0: it is not, or that is not known
+	X          string   // JSON object of properties that only clients know, compact
+	Place      Place    // where it was put; zero: by its id
+}
+
+// From says what the next date of a repeat is counted from.
+type From uint8
+
+// The two ways of counting.
+const (
+	FromDue  From = 0
+	FromDone From = 1
+)
+
+// Place is where an entry stands in its list, in the order that people give it: by Hi, then Lo. One that
+// was never put anywhere stands at its id and 0.
+type Place struct{ Hi, Lo uint64 }
 
 // List is what is kept of a list beside its entries. A name that was never used, or
 // whose list was deleted, has Num 0; LastID then still remembers the highest id used.
@@ -64,6 +109,22 @@ const (
 	FieldTitle FieldSet = 1 << iota
 	FieldDate
 	FieldDone
+	// Those below need version 2 of the commands.
+	FieldNotes
+	FieldTime
+	FieldTZ
+	FieldPriority
+	FieldTags
+	FieldParent
+	FieldRepeat
+	FieldRepeatFrom
+	FieldRemind
+	FieldUID
+	FieldX
+
+	fieldsEnd
+
+	firstFields = FieldTitle | FieldDate | FieldDone
 )
 
 // Fields are the settable fields of an entry.
@@ -72,6 +133,7 @@ type Fields struct {
 	Title string
 	Date  string
 	Done  bool
+	More  *More // nil: none; its Completed and Place are not settable
 }
 
 // Tag is an entity tag: a rev and the epoch it belongs to. AnyTag stands for "*".

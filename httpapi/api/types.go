@@ -2,7 +2,10 @@
 // a Go client. It links neither Raft nor bolt, so that any program can use it.
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Entry is one to-do item.
 type Entry struct {
@@ -14,6 +17,9 @@ type Entry struct {
 	Rev     uint64    `json:"rev"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
+	More
+	Due       string     `json:"due,omitempty"`       // from date, time and tz: 2006-01-02, 2006-01-02T15:04:05 where it floats, or with the zone's offset
+	Completed *time.Time `json:"completed,omitempty"` // when it was done
 }
 
 // NewEntry is the body of a POST or a PUT of an entry.
@@ -21,6 +27,22 @@ type NewEntry struct {
 	Title string `json:"title"`
 	Date  string `json:"date,omitempty"`
 	Done  bool   `json:"done,omitempty"`
+	More
+}
+
+// More are the settable fields that few entries have.
+type More struct {
+	Time       string          `json:"time,omitempty"`        // 15:04
+	TZ         string          `json:"tz,omitempty"`          // an IANA name; floating without
+	Priority   uint8           `json:"priority,omitempty"`    // 1 (highest) to 9, 0 for none
+	Tags       []string        `json:"tags,omitempty"`        // sorted
+	Notes      string          `json:"notes,omitempty"`       // at most 16 KiB
+	Parent     uint64          `json:"parent,omitempty"`      // the entry that this one is below
+	Repeat     string          `json:"repeat,omitempty"`      // an RRULE of RFC 5545 without sub-day parts
+	RepeatFrom string          `json:"repeat_from,omitempty"` // "done": the next date is counted from when it was done; else from when it was due
+	Remind     []string        `json:"remind,omitempty"`      // -PT15M, or an instant
+	UID        string          `json:"uid,omitempty"`         // unique in the list
+	X          json.RawMessage `json:"x,omitempty"`           // an object of properties that only clients know
 }
 
 // List is what is known of a list beside its entries.
