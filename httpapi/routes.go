@@ -14,73 +14,43 @@ import (
 // handler answers a request, or returns the error to answer it with.
 type handler func(*request) error
 
+// route is one row of the table: what a method does on a path, and what is said of it.
+type route struct {
+	method, path string // the path as mux has it; it names the route in metrics too
+	serve        handler
+	params       []string // the parameters of the query that it knows
+	about
+}
+
 // method is what a resource does for one method.
 type method struct {
-	params []string // the parameters of the query that it knows
-	serve  handler
+	*route
 	counts *counts
 }
 
 // resource is what stands under one path.
 type resource struct {
-	path    string // as mux has it; it names the resource in metrics too
+	path    string
 	methods map[string]*method
 	allow   string
 	strict  bool    // parameters that are not known are refused
 	other   *counts // of methods it does not have
 }
 
-var (
-	entryParams = []string{"date", "from", "to", "done", "limit", "cursor", "consistency"}
-	listsParams = []string{"prefix", "limit", "cursor", "consistency"}
-	readParams  = []string{"consistency"}
-	bookParams  = []string{"list", "date", "title", "consistency"}
-)
-
-func get(serve handler, params []string) map[string]*method {
-	return map[string]*method{http.MethodGet: {params: params, serve: serve}}
-}
-
-func post(serve handler) map[string]*method {
-	return map[string]*method{http.MethodPost: {serve: serve}}
-}
-
-// resources is the table of all routes. mux tries them in order, so the hot ones come first.
-func resources() []*resource {
-	return []*resource{
-		{path: "/v1/lists/{list}/entries", methods: map[string]*method{
-			http.MethodGet:  {params: entryParams, serve: getEntries},
-			http.MethodPost: {serve: addEntry},
-		}},
-		{path: "/add_entry", methods: map[string]*method{http.MethodPost: {params: bookParams, serve: bookAdd}}},
-		{path: "/entries", methods: get(bookEntries, bookParams)},
-		{path: "/v1/lists/{list}/entries/{id}", methods: map[string]*method{
-			http.MethodGet:    {params: readParams, serve: getEntry},
-			http.MethodPut:    {serve: putEntry},
-			http.MethodPatch:  {serve: patchEntry},
-			http.MethodDelete: {serve: deleteEntry},
-		}},
-		{path: "/v1/batch", methods: post(postBatch)},
-		{path: "/v1/lists", methods: get(getLists, listsParams)},
-		{path: "/v1/lists/{list}", methods: map[string]*method{
-			http.MethodGet:    {params: readParams, serve: getList},
-			http.MethodDelete: {serve: deleteList},
-		}},
-		{path: "/v1/cluster", methods: get(accept(nil, getCluster), nil)},
-		{path: "/v1/cluster/members", methods: post(accept(scanJoin, postMember))},
-		{path: "/v1/cluster/members/{id}", methods: map[string]*method{http.MethodDelete: {serve: accept(nil, deleteMember)}}},
-		{path: "/v1/cluster/join", methods: post(accept(scanJoinAddr, postJoin))},
-		{path: "/v1/cluster/transfer", methods: post(accept(scanTransfer, postTransfer))},
-		{path: "/v1/cluster/events", methods: get(clusterEvents, nil)},
-		{path: "/v1/registry", methods: get(accept(nil, getRegistry), nil)},
-		{path: "/v1/registry/{list}", methods: get(accept(nil, getWhere), nil)},
-		{path: "/v1/backup", methods: get(getBackup, readParams)},
-		{path: "/v1/restore", methods: map[string]*method{http.MethodPost: {params: []string{"foreign"}, serve: postRestore}}},
-		{path: "/v1/hash", methods: get(accept(nil, getHash), nil)},
-		{path: "/livez", methods: get(live, nil)},
-		{path: "/readyz", methods: get(ready, nil)},
-		{path: "/metrics", methods: get(serveMetrics, nil)},
+// resources are the rows of the table by their paths, in their order.
+func resources(table []route) (all []*resource) {
+	byPath := map[string]*resource{}
+	for i := range table {
+		r := &table[i]
+		res := byPath[r.path]
+		if res == nil {
+			res = &resource{path: r.path, methods: map[string]*method{}}
+			byPath[r.path] = res
+			all = append(all, res)
+		}
+		res.methods[r.method] = &method{route: r}
 	}
+	return all
 }
 
 // routes finds the resource of a request. mux matches paths only: a resource knows its
@@ -95,7 +65,7 @@ type routes struct {
 
 func newRoutes(m *metrics) *routes {
 	rs := &routes{router: mux.NewRouter().UseEncodedPath(), byPath: map[string]*resource{}}
-	for _, res := range resources() {
+	for _, res := range resources(table()) {
 		res.prepare(m)
 		rs.byPath[res.path] = res
 		rs.router.Path(res.pattern()).Name(res.path)
@@ -117,7 +87,7 @@ func (res *resource) prepare(m *metrics) {
 		me.counts = m.counts(res.path, name)
 	}
 	if get := res.methods[http.MethodGet]; get != nil {
-		res.methods[http.MethodHead] = &method{params: get.params, serve: get.serve, counts: m.counts(res.path, http.MethodHead)}
+		res.methods[http.MethodHead] = &method{route: get.route, counts: m.counts(res.path, http.MethodHead)}
 	}
 	res.allow = strings.Join(slices.Sorted(maps.Keys(res.methods)), ", ")
 	res.other = m.counts(res.path, "other")

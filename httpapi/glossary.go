@@ -1,0 +1,161 @@
+package httpapi
+
+import (
+	"todod/fsm/todo"
+	"todod/httpapi/api"
+	"todod/httpapi/openapi"
+)
+
+// The glossary says what each name in the API means: what a field of a body or a parameter holds, and its
+// limits. It is looked up by TYPE.NAME, by ?NAME for a parameter and by NAME, which is best: a name should
+// mean the same everywhere. TYPE alone says what a whole body is.
+
+var (
+	number = openapi.Types{"integer"}
+	truth  = openapi.Types{"boolean"}
+	object = openapi.Types{"object"}
+)
+
+var glossary = openapi.Words{
+	// Entries.
+	"list":        {Description: "The name of a list: 1 to 128 bytes of UTF-8, taken in NFC; no control characters, no /, not . or .., no space at either end.", MinLength: 1, MaxLength: todo.MaxListName},
+	"id":          {Type: number, Description: "Counts up from 1 in each list, and is never used again.", Minimum: openapi.Int(1), Format: "uint64"},
+	"title":       {Description: "No control characters, not only spaces; kept as sent.", MinLength: 1, MaxLength: todo.MaxTitle},
+	"date":        {Description: "A day, as 2006-01-02.", Format: "date"},
+	"done":        {Type: truth, Description: "Whether it is done."},
+	"rev":         {Description: "The number of the last change: counted for all lists together, equal on every node."},
+	"created":     {Description: "When it was added, UTC."},
+	"updated":     {Description: "When it was changed last, UTC."},
+	"time":        {Description: "A time of the day, as 15:04; only with a date.", Pattern: `^([01][0-9]|2[0-3]):[0-5][0-9]$`},
+	"tz":          {Description: "The zone of date and time, by its IANA name. Without one they float: they mean that time wherever one is.", MaxLength: 64, Examples: []any{"Europe/Zurich"}},
+	"priority":    {Description: "As iCalendar has it: 1 is the highest, 9 the lowest, 0 none.", Minimum: openapi.Int(0), Maximum: openapi.Int(9)},
+	"tags":        {Description: "A set, without the #.", MaxItems: todo.MaxEntryTags, UniqueItems: true, Items: &openapi.Schema{MinLength: 1, MaxLength: todo.MaxTag}},
+	"notes":       {Description: "Text of at most 16 KiB.", MaxLength: todo.MaxNotes},
+	"parent":      {Description: "The id of the entry of the same list that this one is below; at most 5 deep. 0 is none."},
+	"repeat":      {Description: "An RRULE of RFC 5545 without its name, and without parts below a day.", MaxLength: todo.MaxRepeat, Examples: []any{"FREQ=WEEKLY;BYDAY=MO"}},
+	"repeat_from": {Description: "done: the next date is counted from when it was done; else from when it was due.", Enum: []any{"", "due", "done"}},
+	"remind":      {Description: "Each an instant, or a duration before or after it is due.", MaxItems: todo.MaxReminds, Items: &openapi.Schema{Examples: []any{"-PT15M"}}},
+	"uid":         {Description: "Stable through export and import; unique in a list.", MaxLength: todo.MaxUID},
+	"x":           {Type: object, Description: "Properties that only clients know, at most 16 KiB; kept as they are."},
+	"due":         {Description: "From date, time and tz: 2006-01-02, 2006-01-02T15:04:05 where it floats, or with the offset of the zone."},
+	"completed":   {Description: "When it was done, UTC."},
+	"entries":     {Description: "A page of entries."},
+	"next":        {Description: "The cursor of the next page; absent on the last."},
+	"if_match":    {Description: "Entity tags, as in If-Match: the command is refused, and with it the batch, where none holds."},
+	"commands":    {Description: "Done in this order, all or none.", MaxItems: todo.MaxBatch},
+	"op":          {Description: "What to do.", Enum: []any{"add", "put", "patch", "delete", "delete_list"}},
+	"results":     {Description: "One for each command, in their order."},
+	"entry":       {Description: "The entry after it; absent after a delete."},
+	"?limit":      {Type: number, Description: "The most rows of a page.", Minimum: openapi.Int(1), Maximum: openapi.Int(todo.MaxPage), Default: todo.DefaultPage},
+	"?cursor":     {Description: "Where the page begins: next of the page before. It is opaque, and belongs to its query."},
+	"?from":       {Description: "Only entries from this day on.", Format: "date"},
+	"?to":         {Description: "Only entries up to this day.", Format: "date"},
+	"?done":       {Type: truth, Description: "Only entries that are done, or only those that are not."},
+	"?date":       {Description: "Only entries of this day.", Format: "date"},
+	"?prefix":     {Description: "Only lists whose names begin with it.", MaxLength: todo.MaxListName},
+	"?consistency": {Description: "How fresh the answer must be. linearizable sees every write acknowledged before the read began; stale is this node's replica, always answered; auto is the first " +
+		"while a leader is confirmed, else the second.", Enum: []any{"linearizable", "stale", "auto"}},
+	"Entry":        {Description: "One to-do item. What is not set is absent."},
+	"NewEntry":     {Description: "All settable fields of an entry. What is left out is not set."},
+	"EntryPatch":   {Description: "The fields to change. null takes away what can be left out."},
+	"Command":      {Description: "One command of a batch. A patch leaves alone what is absent; date \"\" takes the date away."},
+	"Command.date": {Description: "A day, as 2006-01-02; \"\" in a patch takes it away.", Pattern: `^([0-9]{4}-[0-9]{2}-[0-9]{2})?$`},
+
+	// Lists.
+	"name":         {Description: "The name of the list.", MinLength: 1, MaxLength: todo.MaxListName},
+	"List.entries": {Description: "How many entries it holds."},
+	"open":         {Description: "How many of them are not done."},
+	"lists":        {Description: "A page of lists, in the byte order of their names."},
+
+	// The group.
+	"leader":           {Description: "The id of the leader; \"\" if none is known."},
+	"term":             {Description: "The Raft term."},
+	"commit":           {Description: "The last entry of the log that is committed, as far as this node knows."},
+	"applied":          {Description: "The last entry of the log that the node applied."},
+	"snapshot":         {Description: "The entry of the log that the node's last snapshot goes up to."},
+	"state":            {Description: "What the node is to its group.", Enum: []any{"empty", "joining", "member", "removed"}},
+	"group":            {Description: "The id of the group."},
+	"folder":           {Description: "The id of the node's data folder."},
+	"version":          {Description: "The version of the program."},
+	"reads":            {Description: "The highest version of a group that the node can read."},
+	"expect":           {Description: "How many nodes found the group, where they wait for each other."},
+	"sees":             {Description: "Which of them the node sees."},
+	"members":          {Description: "The nodes of the group."},
+	"group_version":    {Description: "What is agreed on in the group; 0 while there is none."},
+	"diverged":         {Description: "Nodes whose data differ, with no majority that says whose is right."},
+	"index":            {Description: "A place in the log."},
+	"agreed":           {Description: "The last entry of the log at which the node was like a majority; 0 if it knows none."},
+	"hashes":           {Description: "By node."},
+	"http":             {Description: "The address for clients, HOST:PORT."},
+	"raft":             {Description: "The address for other nodes, HOST:PORT."},
+	"voter":            {Description: "Whether its vote counts."},
+	"alive":            {Description: "Whether it gives signs of life; null where that is not known."},
+	"last_contact_ms":  {Description: "ms since it was heard from, -1 for never."},
+	"disk":             {Description: "The state of its disk; \"\" if not known."},
+	"disk_free_bytes":  {Description: "As the member said last."},
+	"addr":             {Description: "The HTTP address of a member of the group to join, HOST:PORT."},
+	"to":               {Description: "The id of the node to hand leadership to; \"\" for any voter."},
+	"processes":        {Description: "The list processes that live."},
+	"started":          {Description: "When it started, UTC."},
+	"handled":          {Description: "The commands that it has handled."},
+	"waiting":          {Description: "The commands in its mailbox."},
+	"node":             {Description: "The id of a node."},
+	"type":             {Description: "What kind it is of."},
+	"Event.time":       {Description: "When it happened, UTC."},
+	"chain":            {Description: "The hash of all that was applied."},
+	"set":              {Description: "The hash of all that is stored."},
+	"epoch":            {Description: "Counts the restores: entity tags and cursors of another epoch are refused."},
+	"Restored.lists":   {Description: "How many lists the backup held."},
+	"Restored.entries": {Description: "How many entries the backup held."},
+	"made":             {Description: "When the backup was made, UTC."},
+	"sha256":           {Description: "The hash of the backup."},
+	"?foreign":         {Type: truth, Description: "Take a backup of another group too."},
+
+	// Errors.
+	"Problem":       {Description: "An error (RFC 9457)."},
+	"status":        {Description: "The HTTP status."},
+	"detail":        {Description: "One sentence for a person."},
+	"code":          {Description: "What kind of error it is: stable, for programs to act on."},
+	"outcome":       {Description: "Of what would have changed something: whether it did.", Enum: []any{"not_applied", "applied", "unknown"}},
+	"Problem.type":  {Description: "Always about:blank: code tells the kinds apart."},
+	"Problem.title": {Description: "The name of the status."},
+}
+
+// codeSays has a sentence for each error code.
+var codeSays = map[api.Code]string{
+	api.CodeInvalid:      "bad input; the sentence names the field.",
+	api.CodeForbidden:    "a web page of another site must not change anything.",
+	api.CodeNotFound:     "there is no such list, entry, member or path.",
+	api.CodeMethod:       "the path has other methods.",
+	api.CodeConflict:     "the change cannot be made as things are.",
+	api.CodeGone:         "a cursor or an event id of before a restore, or too old: begin anew.",
+	api.CodePrecondition: "If-Match or If-None-Match does not hold.",
+	api.CodeTooLarge:     "the body is too large.",
+	api.CodeMediaType:    "the body is of another kind than it must be.",
+	api.CodeMisdirected:  "the Host header names neither this machine nor the node.",
+	api.CodeKeyReused:    "the idempotency key came before with another request.",
+	api.CodeKeysFull:     "too many idempotency keys came within the last minute.",
+	api.CodeMailboxFull:  "too many commands wait at this list.",
+	api.CodeNoLeader:     "no leader is known, or confirmed.",
+	api.CodeOverloaded:   "too much waits at this node or at the leader.",
+	api.CodeBehind:       "the replica did not reach Todod-Min-Index in time.",
+	api.CodeClock:        "the clock of the leader is too far off.",
+	api.CodeJoining:      "the node is on its way into a group.",
+	api.CodeStopping:     "the node is stopping.",
+	api.CodeStalled:      "a disk does not answer.",
+	api.CodeTimeout:      "time ran out, and the outcome is not known.",
+	api.CodeStorage:      "the disks are full.",
+	api.CodeVersion:      "not every node of the group can read such a change yet.",
+	api.CodeInternal:     "a defect, or a failure of the machine.",
+}
+
+var info = openapi.Info{
+	Title:   "todod",
+	Summary: "To-do lists that survive the loss of a machine.",
+	Version: "1",
+	Description: `Any node of a group answers any request. Bodies are JSON in UTF-8, at most 1 MiB, and read strictly: unknown fields, unknown parameters and doubled keys are refused by name.
+
+A write is acknowledged when a majority of the nodes has it on disk, and is never lost, doubled or undone after that. Errors are problems (RFC 9457) with a code for programs and, where something would have changed, an outcome that is true: not_applied, applied or unknown. HEAD works wherever GET does.
+
+Entity tags, cursors and ids of events are opaque. Fields, parameters, codes and kinds of events may be added within /v1: a client must take what it does not know.`,
+}

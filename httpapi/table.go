@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"todod/httpapi/api"
+)
+
+var (
+	entryParams = []string{"date", "from", "to", "done", "limit", "cursor", "consistency"}
+	listsParams = []string{"prefix", "limit", "cursor", "consistency"}
+	readParams  = []string{"consistency"}
+	bookParams  = []string{"list", "date", "title", "consistency"}
+)
+
+// table is all routes, with what is said of each to clients. mux tries them in order, so the hot ones come first.
+func table() []route {
+	var all []route
+	for _, part := range [][]route{entryRoutes, listRoutes, groupRoutes, nodeRoutes} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// What stands in examples.
+var (
+	then    = time.Date(2018, 12, 18, 9, 0, 0, 0, time.UTC)
+	dentist = api.Entry{List: "bob", ID: 1, Title: "Dentist", Date: "2018-12-19", Rev: 42, Created: then, Updated: then}
+	bobs    = api.List{Name: "bob", Entries: 1, Open: 1, Rev: 42}
+	hash    = api.Hash{Index: 105, Chain: "9f86d081884c7d65", Set: "2c26b46b68ffc68f"}
+)
+
+var entryRoutes = []route{
+	{http.MethodGet, "/v1/lists/{list}/entries", getEntries, entryParams, about{
+		id: "listEntries", does: "A page of the entries of a list, narrowed by filters",
+		more: "Of an unknown list there are none, and its rev is 0.",
+		how:  reads | tagged, gives: api.Entries{List: "bob", Rev: 42, Entries: []api.Entry{dentist}},
+	}},
+	{http.MethodPost, "/v1/lists/{list}/entries", addEntry, nil, about{
+		id: "addEntry", does: "Add an entry to a list, which begins with its first one",
+		how: writes | tagged | located, body: api.NewEntry{Title: "Dentist", Date: "2018-12-19"}, gives: dentist, status: http.StatusCreated,
+	}},
+	{http.MethodPost, "/add_entry", bookAdd, bookParams, about{
+		id: "bookAddEntry", does: "Add an entry, as the book has it",
+		how: writes | matches, body: form{"list", "date", "title"}, gives: text("OK"),
+	}},
+	{http.MethodGet, "/entries", bookEntries, bookParams, about{
+		id: "bookEntries", does: "The entries of a day, as the book has it: one a line, in the order added",
+		how: reads, gives: text("2018-12-19 Dentist\n2018-12-19 Shopping"), fails: []api.Code{api.CodeTooLarge},
+	}},
+	{http.MethodGet, "/v1/lists/{list}/entries/{id}", getEntry, readParams, about{
+		id: "getEntry", does: "One entry", how: reads | tagged, gives: dentist, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodPut, "/v1/lists/{list}/entries/{id}", putEntry, nil, about{
+		id: "putEntry", does: "Replace all settable fields of an entry", more: "It never makes one.",
+		how: writes | tagged, body: api.NewEntry{Title: "Dentist", Date: "2018-12-20"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodPatch, "/v1/lists/{list}/entries/{id}", patchEntry, nil, about{
+		id: "patchEntry", does: "Change some fields of an entry",
+		more: "The body is a JSON merge patch (RFC 7396). Two at once never conflict: field by field the later one wins.",
+		how:  writes | tagged, body: patch{"EntryPatch", api.NewEntry{}, map[string]any{"done": true}}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodDelete, "/v1/lists/{list}/entries/{id}", deleteEntry, nil, about{
+		id: "deleteEntry", does: "Take an entry away", how: writes | matches, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodPost, "/v1/batch", postBatch, nil, about{
+		id: "batch", does: "Several commands, on any lists, all or none of them",
+		how: writes, body: api.Batch{Commands: []api.Command{{Op: "add", List: "bob", Title: &dentist.Title}, {Op: "delete", List: "alice", ID: 3}}},
+		gives: api.BatchResult{Rev: 42, Results: []api.BatchChange{{Op: "add", List: "bob", ID: 1, Entry: &dentist}, {Op: "delete", List: "alice", ID: 3}}},
+		fails: []api.Code{api.CodeNotFound, api.CodePrecondition},
+	}},
+}
+
+var listRoutes = []route{
+	{http.MethodGet, "/v1/lists", getLists, listsParams, about{
+		id: "listLists", does: "A page of all lists, in the byte order of their names",
+		how: reads, gives: api.Lists{Lists: []api.List{bobs}},
+	}},
+	{http.MethodGet, "/v1/lists/{list}", getList, readParams, about{
+		id: "getList", does: "What is known of a list beside its entries", how: reads | tagged, gives: bobs, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodDelete, "/v1/lists/{list}", deleteList, nil, about{
+		id: "deleteList", does: "Take a list away with all its entries", more: "Ids of its entries are not used again, not even by a new list of the name.",
+		how: writes | matches, fails: []api.Code{api.CodeNotFound},
+	}},
+}
