@@ -115,7 +115,7 @@ func TestWhatTheLibraryWritesIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, got := scanner{data: body}, api.NewEntry{}
-		if err := scanNewEntry(&s, &got); err != nil || got != e || s.end() != nil {
+		if err := scanNewEntry(&s, &got); err != nil || !reflect.DeepEqual(got, e) || s.end() != nil {
 			t.Fatalf("%s: %+v, %v", body, got, err)
 		}
 	})
@@ -240,7 +240,7 @@ func FuzzPatch(f *testing.F) {
 		before := entry(t, send("PUT", path, `{"title":"a","date":"2018-12-19","done":true}`))
 		w := send("PATCH", path, string(body))
 		if after := entry(t, send("GET", path, "")); w.Code != 200 {
-			if w.Code != 400 || after != before {
+			if w.Code != 400 || !reflect.DeepEqual(after, before) {
 				t.Fatalf("%q: %d, and %+v became %+v", body, w.Code, before, after)
 			}
 			return

@@ -15,6 +15,9 @@ var (
 )
 
 // table is all routes, with what is said of each to clients. mux tries them in order, so the hot ones come first.
+//
+// A new route is one row: method, path, handler, parameters and an about. A name that is new, of a parameter or of a
+// field of a body, gets a line in the glossary, an error code one in codeSays. TestAllIsDescribed names what lacks.
 func table() []route {
 	var all []route
 	for _, part := range [][]route{entryRoutes, listRoutes, groupRoutes, nodeRoutes} {
