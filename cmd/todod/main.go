@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"os"
+	_ "time/tzdata" // where the machine has no zone data of its own
 )
 
 func main() {

@@ -31,18 +31,20 @@ const (
 // layers is who may import whom of our own packages. A package that is not named here may
 // import nothing of ours, so that a new one has to be thought about.
 var layers = map[string][]string{
-	"todod/fsm/todo":     {},
+	"todod/fsm/todo": {},
+	// What a command is worked out with before it is proposed, and read with; never part of Apply.
+	"todod/fsm/todo/due": {"todod/fsm/todo"},
 	"todod/fsm/boltfile": {},
 	"todod/fsm":          {"todod/fsm/todo", "todod/fsm/boltfile"},
 	"todod/server":       {"todod/fsm", "todod/fsm/todo"},
 	"todod/httpapi/api":  {"todod/fsm/todo"},
-	"todod/httpapi":      {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api"},
+	"todod/httpapi":      {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/fsm/todo/due", "todod/httpapi/api"},
 	// What both programs share is the person's side: it may know no more than cmd/todo.
 	"todod/cmd/internal/cli":     {"todod/httpapi/api", "todod/fsm/todo"},
 	"todod/cmd/internal/clitest": {"todod/httpapi/api"},
 	"todod/cmd/todod": {"todod/httpapi", "todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api",
 		"todod/cmd/internal/cli"},
-	"todod/cmd/todo": {"todod/httpapi/api", "todod/fsm/todo", "todod/cmd/internal/cli"},
+	"todod/cmd/todo": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli"},
 	// What measures from outside is a client like any other.
 	"todod/deploy/targets": {"todod/httpapi/api"},
 	// It reads logs as they lie on the disk; all else it knows as a client does.
@@ -55,6 +57,7 @@ var layers = map[string][]string{
 // What is of the standard library it must not import.
 var never = map[string][]string{
 	"todod/fsm/todo":    {"net", "os", "math/rand", "math/rand/v2", "crypto/rand"},
+	"todod/fsm":         {"todod/fsm/todo/due"},
 	"todod/httpapi/api": {"github.com/hashicorp/raft", "go.etcd.io/bbolt", "todod/server", "todod/fsm"},
 	"todod/cmd/todo":    {"github.com/hashicorp/raft", "go.etcd.io/bbolt", "todod/server", "todod/fsm"},
 }
