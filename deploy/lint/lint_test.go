@@ -40,8 +40,10 @@ var layers = map[string][]string{
 	"todod/fsm":             {"todod/fsm/todo", "todod/fsm/boltfile"},
 	"todod/server":          {"todod/fsm", "todod/fsm/todo"},
 	"todod/httpapi/api":     {"todod/fsm/todo"},
+	// The formats of files know what an entry is on the wire, and nothing of a node.
+	"todod/httpapi/format": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due"},
 	"todod/httpapi": {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/filter",
-		"todod/httpapi/api"},
+		"todod/httpapi/api", "todod/httpapi/format"},
 	// What both programs share is the person's side: it may know no more than cmd/todo.
 	"todod/cmd/internal/cli":     {"todod/httpapi/api", "todod/fsm/todo"},
 	"todod/cmd/internal/clitest": {"todod/httpapi/api"},
