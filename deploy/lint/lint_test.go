@@ -49,7 +49,8 @@ var layers = map[string][]string{
 	"todod/cmd/internal/clitest": {"todod/httpapi/api"},
 	"todod/cmd/todod": {"todod/httpapi", "todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api",
 		"todod/cmd/internal/cli"},
-	"todod/cmd/todo": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli"},
+	"todod/cmd/todo":      {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli", "todod/cmd/todo/show"},
+	"todod/cmd/todo/show": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli"},
 	// What measures from outside is a client like any other.
 	"todod/deploy/targets": {"todod/httpapi/api"},
 	// It reads logs as they lie on the disk; all else it knows as a client does.

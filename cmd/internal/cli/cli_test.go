@@ -16,15 +16,21 @@ import (
 // What reaches a terminal does not act on it.
 func TestSafe(t *testing.T) {
 	for in, want := range map[string]string{
-		"Zahnarzt um 8, 日本語, מחר": "Zahnarzt um 8, 日本語, מחר",
-		"👩\u200d🔬 a\u200cb":       "👩\u200d🔬 a\u200cb", // joiners belong to the text
-		"a\x1b[2Jb":               `a\x1b[2Jb`,
-		"a\u009b2Jb":              `a\u009b2Jb`, // CSI in one character
-		"a\r\nb\tc\x00\x7f":       `a\r\nb\tc\x00\x7f`,
-		"abc\u202edef\u2066":      `abc\u202edef\u2066`,
-		"a\u2028b":                `a\u2028b`,
-		"a\xffb":                  "a\ufffdb",
-		"x\U000e0041":             `x\U000e0041`,
+		"Zahnarzt um 8, 日本語, מחר":          "Zahnarzt um 8, 日本語, מחר",
+		"👩\u200d🔬 a\u200cb":                "👩\u200d🔬 a\u200cb", // joiners belong to the text
+		"\u200da\u200d":                    `\u200da\u200d`,     // but not where they join nothing
+		"a\u200d\u200db \u200d":            `a\u200d\u200db \u200d`,
+		"❤\ufe0f é e\u0301":                "❤\ufe0f é e\u0301",
+		"\ufe0f\ufe0f":                     `\ufe0f\ufe0f`,
+		"a\u3164\u115f\u034f":              `a\u3164\u115f\u034f`, // what nobody sees
+		"e" + strings.Repeat("\u0301", 10): "e" + strings.Repeat("\u0301", 8) + `\u0301\u0301`,
+		"a\x1b[2Jb":                        `a\x1b[2Jb`,
+		"a\u009b2Jb":                       `a\u009b2Jb`, // CSI in one character
+		"a\r\nb\tc\x00\x7f":                `a\r\nb\tc\x00\x7f`,
+		"abc\u202edef\u2066":               `abc\u202edef\u2066`,
+		"a\u2028b":                         `a\u2028b`,
+		"a\xffb":                           "a\ufffdb",
+		"x\U000e0041":                      `x\U000e0041`,
 	} {
 		if got := Safe(in); got != want {
 			t.Errorf("Safe(%q) = %q, want %q", in, got, want)
@@ -51,7 +57,7 @@ func TestPrintJSON(t *testing.T) {
 func FuzzPrint(f *testing.F) {
 	f.Add("a\x1b[0m\u009b\xff\u202e")
 	f.Fuzz(func(t *testing.T, s string) {
-		if got := Safe(s); strings.ContainsFunc(got, harmful) || Safe(got) != got {
+		if got := Safe(s); strings.ContainsFunc(got, harmful) || strings.ContainsFunc(got, filler) || Safe(got) != got {
 			t.Errorf("Safe(%q) = %q", s, got)
 		}
 		var out bytes.Buffer
@@ -59,6 +65,34 @@ func FuzzPrint(f *testing.F) {
 			t.Errorf("PrintJSON(%q) = %q, %v", s, &out, err)
 		}
 	})
+}
+
+// Columns stand below each other, whatever a character's width.
+func TestTable(t *testing.T) {
+	var out bytes.Buffer
+	rows := [][]string{{"ID", "TITLE", "X"}, {"1", "日本語", "a"}, {"2", "👩\u200d🔬 e\u0301", "b"}, {"3", "a\x1b[2J", "c"}}
+	if err := Table(&out, rows); err != nil {
+		t.Fatal(err)
+	}
+	want := "ID  TITLE     X\n1   日本語    a\n2   👩\u200d🔬 e\u0301      b\n3   a\\x1b[2J  c\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", &out, want)
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, try := range []struct {
+		in    string
+		width int
+		want  string
+	}{
+		{"Dentist", 7, "Dentist"}, {"Dentist", 6, "Denti…"}, {"Dentist", 0, "Dentist"}, {"日本語", 5, "日本…"}, {"日本語", 4, "日…"},
+		{"👩\u200d🔬👩\u200d🔬", 3, "👩\u200d🔬…"}, {"call the bank", 9, "call the…"}, {"ab", 1, "…"},
+	} {
+		if got := Cut(try.in, try.width); got != try.want || try.width > 0 && Width(got) > try.width {
+			t.Errorf("Cut(%q, %d) = %q, want %q", try.in, try.width, got, try.want)
+		}
+	}
 }
 
 // The exit codes of the contract.

@@ -1,0 +1,172 @@
+package show
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"todod/cmd/internal/cli"
+	"todod/httpapi/api"
+)
+
+// printer collects lines, so that their columns fit each other.
+type printer struct {
+	opt   Options
+	lines []string // finished ones, and "" where rows has one to come
+	rows  []row
+}
+
+// row is the line of an entry before the widths are known.
+type row struct {
+	at      int // in lines
+	id      string
+	when    string
+	whenSGR string
+	entry   *api.Entry
+	depth   int
+	list    string
+}
+
+// section adds entries below their heading, which may say their day already.
+func (p *printer) section(s section, said bool) {
+	if len(s.items) == 0 {
+		return
+	}
+	p.gap()
+	p.lines = append(p.lines, p.opt.paint(strings.TrimSuffix(head+";"+s.sgr, ";"), s.title))
+	for _, it := range s.items {
+		p.add(it, 0, said)
+	}
+}
+
+// gap parts what comes from what there is.
+func (p *printer) gap() {
+	if len(p.lines) > 0 {
+		p.lines = append(p.lines, "")
+	}
+}
+
+func (p *printer) add(it item, depth int, said bool) {
+	day, clock := p.opt.when(it)
+	if said {
+		day = ""
+	}
+	r := row{at: len(p.lines), id: strconv.FormatUint(it.ID, 10), entry: it.Entry, depth: depth, when: strings.TrimSpace(day + " " + clock)}
+	if p.opt.Lists {
+		r.list = cli.Safe(it.List)
+	}
+	if !it.Done {
+		r.whenSGR = map[int]string{overdue: late, today: soon}[it.place]
+	}
+	p.rows = append(p.rows, r)
+	p.lines = append(p.lines, "")
+}
+
+// maxList is how wide the column of lists may be: the titles matter more.
+const maxList = 16
+
+func (p *printer) flush(w io.Writer) error {
+	var list, id, when int
+	for _, r := range p.rows {
+		list, id, when = max(list, cli.Width(r.list)), max(id, len(r.id)), max(when, len(r.when))
+	}
+	list = min(list, maxList)
+	for _, r := range p.rows {
+		p.lines[r.at] = p.line(r, list, id, when)
+	}
+	for _, line := range p.lines {
+		if _, err := io.WriteString(w, line+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is a piece of a line and its colour.
+type part struct{ sgr, text string }
+
+// line lays out one entry: list, id, whether it is done, priority, when, title, and what else there is.
+func (p *printer) line(r row, list, id, when int) string {
+	e := r.entry
+	mark, sgr, priority, prioritySGR := " ", "", "  ", ""
+	if e.Done {
+		mark, sgr = "x", faint
+	}
+	switch {
+	case e.Priority == 1:
+		prioritySGR = urgent
+	case e.Priority > 0 && e.Priority <= 4:
+		prioritySGR = soon
+	}
+	if e.Priority > 0 {
+		priority = "p" + strconv.Itoa(int(e.Priority))
+	}
+	parts := []part{{faint, cli.Pad(cli.Cut(r.list, maxList), list)}, {faint, strings.Repeat(" ", id-len(r.id)) + r.id},
+		{faint, "[" + mark + "]"}, {prioritySGR, priority}, {r.whenSGR, cli.Pad(r.when, when)}}
+	if list == 0 {
+		parts = parts[1:]
+	}
+	if when == 0 {
+		parts = parts[:len(parts)-1]
+	}
+	indent := strings.Repeat("  ", r.depth)
+	parts = append(parts, part{sgr, indent + cli.Safe(e.Title)})
+	for _, tag := range e.Tags {
+		parts = append(parts, part{tagged, "#" + cli.Safe(tag)})
+	}
+	if e.Repeat != "" {
+		parts = append(parts, part{faint, "(" + Repeat(e.Repeat, e.RepeatFrom) + ")"})
+	}
+	if e.Notes != "" {
+		parts = append(parts, part{faint, "+notes"})
+	}
+	return p.fit(parts)
+}
+
+// fit puts parts on one line of the terminal.
+func (p *printer) fit(parts []part) string {
+	var b strings.Builder
+	left := p.opt.Width
+	for i, part := range parts {
+		if i > 0 {
+			b.WriteByte(' ')
+			left--
+		}
+		text := part.text
+		if p.opt.Width > 0 {
+			if left < 1 {
+				break
+			}
+			text = cli.Cut(text, left)
+			left -= cli.Width(text)
+		}
+		b.WriteString(p.opt.paint(part.sgr, text))
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// when is the day and time of an entry, as short as they can be understood.
+func (o Options) when(it item) (day, clock string) {
+	if it.day.IsZero() {
+		return "", ""
+	}
+	if it.Time != "" {
+		clock = it.at.In(o.Now.Location()).Format("15:04")
+	}
+	today := o.today()
+	switch days := int(it.day.Sub(today).Hours() / 24); {
+	case days == 0:
+		day = "today"
+	case days == 1:
+		day = "tomorrow"
+	case days == -1:
+		day = "yesterday"
+	case days > 1 && days < 7:
+		day = it.day.Format("Mon")
+	case it.day.Year() == today.Year():
+		day = it.day.Format("2 Jan")
+	default:
+		day = it.day.Format("2 Jan 2006")
+	}
+	return day, clock
+}
