@@ -34,7 +34,7 @@ var columns = []column{
 	{"time", func(e *Entry) string { return e.Time }, func(e *Entry, s string) error { e.Time = s; return nil }},
 	{"tz", func(e *Entry) string { return e.TZ }, func(e *Entry, s string) error { e.TZ = s; return nil }},
 	{"priority", func(e *Entry) string { return number(uint64(e.Priority)) }, func(e *Entry, s string) error { return parsePriority(s, &e.Priority) }},
-	{"tags", func(e *Entry) string { return joinTags(e.Tags) }, func(e *Entry, s string) error { e.Tags = splitTags(s); return nil }},
+	{"tags", func(e *Entry) string { return strings.Join(e.Tags, ", ") }, parseTags},
 	{"notes", func(e *Entry) string { return e.Notes }, func(e *Entry, s string) error { e.Notes = s; return nil }},
 	{"parent", func(e *Entry) string { return number(e.Parent) }, func(e *Entry, s string) error { return parseNumber(s, &e.Parent) }},
 	{"repeat", func(e *Entry) string { return e.Repeat }, func(e *Entry, s string) error { e.Repeat = s; return nil }},
@@ -280,44 +280,10 @@ func parseX(e *Entry, s string) error {
 	return nil
 }
 
-// joinTags puts tags into one cell, with a backslash before what would divide them.
-func joinTags(tags []string) string {
-	escaped := make([]string, len(tags))
-	for i, t := range tags {
-		escaped[i] = tagEscaper.Replace(t)
+func parseTags(e *Entry, cell string) error {
+	for tag := range strings.SplitSeq(cell, ",") {
+		e.addTag(tag)
 	}
-	return strings.Join(escaped, ", ")
-}
-
-var tagEscaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`)
-
-// splitTags reads the tags in a cell: sorted, each once.
-func splitTags(cell string) []string {
-	var tags []string
-	var tag strings.Builder
-	add := func() {
-		if t := strings.TrimSpace(tag.String()); t != "" {
-			tags = append(tags, t)
-		}
-		tag.Reset()
-	}
-	for i := 0; i < len(cell); i++ {
-		switch c := cell[i]; {
-		case c == '\\' && i+1 < len(cell):
-			i++
-			tag.WriteByte(cell[i])
-		case c == ',':
-			add()
-		default:
-			tag.WriteByte(c)
-		}
-	}
-	add()
-	return tagSet(tags)
-}
-
-// tagSet puts tags into the form they have in an entry.
-func tagSet(tags []string) []string {
-	slices.Sort(tags)
-	return slices.Compact(tags)
+	e.sortTags()
+	return nil
 }

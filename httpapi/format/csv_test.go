@@ -126,7 +126,7 @@ func TestCSVAndPython(t *testing.T) {
 		t.Skip("python3 is not here")
 	}
 	e := &Entry{}
-	e.ID, e.Title, e.Notes, e.Tags = 1, `=HYPERLINK("x")`, "two\nlines, \"quoted\"", []string{"a,b", "é"}
+	e.ID, e.Title, e.Notes, e.Tags = 1, `=HYPERLINK("x")`, "two\nlines, \"quoted\"", []string{"a", "é"}
 	const script = `
 import csv, sys
 rows = list(csv.DictReader(open(sys.stdin.fileno(), encoding="utf-8-sig", newline="")))

@@ -20,6 +20,8 @@ import (
 const (
 	JSON = "json"
 	CSV  = "csv"
+	Todo = "todotxt"
+	ICal = "ical"
 )
 
 // Entry is an entry on its way in or out.
@@ -100,6 +102,7 @@ func (f *Format) Decoder(r io.Reader) Decoder {
 var formats = []*Format{
 	{Name: JSON, Type: "application/json", Suffix: ".json", encoder: newJSONEncoder, decoder: newJSONDecoder},
 	{Name: CSV, Type: "text/csv; charset=utf-8", Suffix: ".csv", encoder: newCSVEncoder, decoder: newCSVDecoder},
+	{Name: Todo, Type: "text/plain; charset=utf-8", Suffix: ".txt", encoder: newTodoEncoder, decoder: newTodoDecoder},
 }
 
 // Find returns the format of that name, nil if there is none.

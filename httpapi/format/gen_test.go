@@ -29,16 +29,19 @@ func genTitle() *rapid.Generator[string] {
 
 func genNotes() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.Just(""), rapid.SampledFrom(hardTexts), rapid.SampledFrom([]string{"two\nlines", "\n", "\ttab\n\nend\n", `\n is no line end`, "a\\\nb"}),
-		rapid.StringOfN(rapid.RuneFrom([]rune("\n\t"), unicode.L, unicode.P), 0, 200, -1))
+		rapid.StringOfN(rapid.RuneFrom([]rune("\n\t\r"), unicode.L, unicode.P), 0, 200, -1))
 }
 
 func genTags() *rapid.Generator[[]string] {
-	tag := rapid.OneOf(rapid.SampledFrom([]string{"home", "health", "+project", "@phone", "a,b", `a\b`, "%20", "é", "a;b", "x:y", "-1", "=a"}), rapid.StringMatching(`[a-z]{1,8}`))
+	tag := rapid.OneOf(rapid.SampledFrom([]string{"home", "health", "+project", "@phone", `a\b`, "%20", "%41", "é", "a;b", "x:y", "-1", "=a"}), rapid.StringMatching(`[a-z]{1,8}`))
 	return rapid.Map(rapid.SliceOfN(tag, 0, 4), func(tags []string) []string {
 		if len(tags) == 0 {
 			return nil
 		}
-		return tagSet(tags)
+		e := &Entry{}
+		e.Tags = tags
+		e.sortTags()
+		return e.Tags
 	})
 }
 
