@@ -218,6 +218,13 @@ func (v *applyView) List(name string) todo.List { return v.store.rows().list(nam
 func (v *applyView) NextNum() uint64            { return v.store.meta.NextList }
 func (v *applyView) Epoch() uint64              { return v.store.meta.Epoch }
 
+func (v *applyView) UID(num uint64, uid string) uint64 {
+	if b := v.store.rows().get(uidKey(num, uid)); b != nil {
+		return decodeID(b)
+	}
+	return 0
+}
+
 func (v *applyView) Entry(num, id uint64) (todo.Entry, bool) {
 	return v.store.rows().entry(num, id)
 }
@@ -230,32 +237,14 @@ func (r *Replica) storeStage() {
 		s.put(textKey(tabList, st.Lists[i].Name), appendList(newRow(32), &st.Lists[i]))
 	}
 	for i := range st.Entries {
+		r.unindex(&st.Entries[i])
+	}
+	for i := range st.Entries {
 		r.storeEntry(&st.Entries[i])
 	}
 	for _, num := range st.Unlinked {
 		s.insert(numKey(tabGarbage, num), newRow(0))
 		s.meta.Garbage++
-	}
-}
-
-func (r *Replica) storeEntry(e *todo.StageEntry) {
-	s := r.store
-	key := numKey(tabEntry, e.Num, e.Entry.ID)
-	if e.Existed && e.Old.Date != "" && (e.Gone || e.Old.Date != e.Entry.Date) {
-		s.del(dateKey(e.Num, e.Old.Date, e.Entry.ID))
-	}
-	if e.Gone {
-		s.del(key)
-		return
-	}
-	if e.Entry.Date != "" && (!e.Existed || e.Old.Date != e.Entry.Date) {
-		s.insert(dateKey(e.Num, e.Entry.Date, e.Entry.ID), newRow(0))
-	}
-	row := appendEntry(newRow(48+len(e.Entry.Title)), &e.Entry)
-	if e.Existed {
-		s.put(key, row)
-	} else {
-		s.insert(key, row)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -14,8 +15,8 @@ import (
 const (
 	// buildRows go into the file in one transaction, which bolt holds in memory.
 	buildRows = 20_000
-	// buildDates is how many keys of the index by date are put in order before they go in.
-	buildDates = 50_000
+	// buildIndex is how many rows of indexes are put in order before they go in.
+	buildIndex = 50_000
 )
 
 // builder makes the file of a replica out of a backup: the same rows from the same backup, whatever node
@@ -28,7 +29,7 @@ type builder struct {
 	tx    *bolt.Tx
 	rows  *bolt.Bucket
 	count int // of rows in the transaction
-	dates []string
+	index []indexRow
 	num   uint64 // of the list whose entries come
 	m     meta
 }
@@ -127,24 +128,22 @@ func (b *builder) list(l todo.List, deleted bool) error {
 }
 
 func (b *builder) entry(e todo.Entry) error {
-	if e.Date != "" {
-		if b.dates = append(b.dates, dateKey(b.num, e.Date, e.ID)); len(b.dates) == buildDates {
-			if err := b.putDates(); err != nil {
-				return err
-			}
+	if b.index = indexRows(b.index, b.num, &e); len(b.index) >= buildIndex {
+		if err := b.putIndex(); err != nil {
+			return err
 		}
 	}
 	return b.put(numKey(tabEntry, b.num, e.ID), appendEntry(newRow(48+len(e.Title)), &e))
 }
 
-func (b *builder) putDates() error {
-	slices.Sort(b.dates)
-	for _, key := range b.dates {
-		if err := b.put(key, newRow(0)); err != nil {
+func (b *builder) putIndex() error {
+	slices.SortFunc(b.index, func(x, y indexRow) int { return strings.Compare(x.key, y.key) })
+	for i := range b.index {
+		if err := b.put(b.index[i].key, b.index[i].row()); err != nil {
 			return err
 		}
 	}
-	b.dates = b.dates[:0]
+	b.index = b.index[:0]
 	return nil
 }
 
@@ -168,7 +167,7 @@ func (b *builder) key(k backupKey) error {
 // group has that a backup has not.
 func (b *builder) finish(about *BackupInfo) error {
 	b.m.Rev, b.m.Epoch, b.m.Time = about.Rev, about.Epoch, about.Time
-	if err := b.putDates(); err != nil {
+	if err := b.putIndex(); err != nil {
 		return err
 	}
 	if b.tx == nil { // an empty backup needs its bucket too

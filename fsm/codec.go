@@ -15,8 +15,9 @@ var errShort = errors.New("value is cut short or too long")
 // reader takes values apart that the append functions put together. The first error
 // sticks and every later read gives zero values, so callers check once, with end.
 type reader struct {
-	b   []byte
-	bad bool
+	b       []byte
+	bad     bool
+	unknown bool // something in it is of a newer version
 }
 
 func (r *reader) uvarint() uint64 {
@@ -78,9 +79,9 @@ func (r *reader) count(size int) int {
 	return int(n)
 }
 
-// end returns an error unless everything was read and nothing was missing.
+// end returns an error unless everything was read and known, and nothing was missing.
 func (r *reader) end() error {
-	if r.bad || len(r.b) != 0 {
+	if r.bad || r.unknown || len(r.b) != 0 {
 		return errShort
 	}
 	return nil
@@ -104,18 +105,46 @@ func appendUvarints(b []byte, vs ...uint64) []byte {
 	return b
 }
 
+// An entry has one byte of flags. Version 1 knew only the first.
+const (
+	entryDone = 1 << iota
+	entryMore // fields follow the title: see codec_more.go
+	entryFlags
+)
+
 func appendEntry(b []byte, e *todo.Entry) []byte {
 	b = appendUvarints(b, e.ID, e.Rev, uint64(e.Created), uint64(e.Updated))
-	b = appendBool(b, e.Done)
+	b = append(b, flags(e.Done, e.More))
 	b = appendBytes(b, e.Date)
-	return appendBytes(b, e.Title)
+	b = appendBytes(b, e.Title)
+	return appendMore(b, e.More)
+}
+
+func flags(done bool, more *todo.More) (f byte) {
+	if done {
+		f |= entryDone
+	}
+	if more != nil {
+		f |= entryMore
+	}
+	return f
+}
+
+func (r *reader) flags() byte {
+	f := r.byte()
+	r.bad = r.bad || f >= entryFlags
+	return f
 }
 
 func (r *reader) entry() (e todo.Entry) {
 	e.ID, e.Rev, e.Created, e.Updated = r.uvarint(), r.uvarint(), r.int(), r.int()
-	e.Done = r.bool()
+	f := r.flags()
+	e.Done = f&entryDone != 0
 	e.Date = r.string()
 	e.Title = r.string()
+	if f&entryMore != 0 {
+		e.More = r.more()
+	}
 	return e
 }
 
@@ -169,7 +198,8 @@ func (r *reader) result() (res Result) {
 	return res
 }
 
-// EncodeTodo returns the payload of a TypeTodo command.
+// EncodeTodo returns the payload of a TypeTodo command, in version 2. What version 1 can say is the same
+// bytes in both, so that a request with a key is the same whichever version it is sent in.
 func EncodeTodo(cmd *todo.Command) []byte {
 	b := appendBool(make([]byte, 0, 64+64*len(cmd.Ops)), cmd.Batch)
 	b = binary.AppendUvarint(b, uint64(len(cmd.Ops)))
@@ -180,9 +210,12 @@ func EncodeTodo(cmd *todo.Command) []byte {
 		b = appendBytes(b, op.List)
 		b = appendBytes(b, op.Fields.Title)
 		b = appendBytes(b, op.Fields.Date)
-		b = appendBool(b, op.Fields.Done)
+		b = append(b, opFlags(op))
 		b = appendTags(b, op.If.Match)
 		b = appendTags(b, op.If.NoneMatch)
+		if !op.First() {
+			b = appendOperands(b, op)
+		}
 	}
 	return b
 }
@@ -206,16 +239,21 @@ func DecodeTodo(b []byte) (cmd todo.Command, err error) {
 		op.Kind = todo.Kind(r.byte())
 		op.ID, op.Fields.Set = r.uvarint(), todo.FieldSet(r.uint16())
 		op.List, op.Fields.Title, op.Fields.Date = r.string(), r.string(), r.string()
-		op.Fields.Done = r.bool()
+		f := r.flags()
+		op.Fields.Done = f&opDone != 0
 		op.If.Match, op.If.NoneMatch = r.tags(), r.tags()
-	}
-	if r.end() != nil {
-		return todo.Command{}, fmt.Errorf("command on lists: %w", ErrDamaged)
-	}
-	for i := range cmd.Ops {
-		if !cmd.Ops[i].Known() {
-			return todo.Command{}, fmt.Errorf("operation of kind %d on fields %b: %w", cmd.Ops[i].Kind, cmd.Ops[i].Fields.Set, ErrUnknown)
+		if f&opOperands != 0 {
+			r.operands(op)
 		}
+		known := op.Known()
+		r.bad = r.bad || known && f != opFlags(op)
+		r.unknown = r.unknown || !known
+	}
+	switch err := r.end(); {
+	case r.unknown && !r.bad:
+		return todo.Command{}, fmt.Errorf("command on lists: %w", ErrUnknown)
+	case err != nil:
+		return todo.Command{}, fmt.Errorf("command on lists: %w", ErrDamaged)
 	}
 	return cmd, nil
 }

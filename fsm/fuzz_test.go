@@ -60,6 +60,7 @@ func FuzzEnvelope(f *testing.F) {
 }
 
 func FuzzTodoPayload(f *testing.F) {
+	f.Add(todo2(todo.Op{Kind: todo.Patch, List: "bob", ID: 1, At: 2, Fields: todo.Fields{Set: todo.FieldNotes | todo.FieldX, More: &whole}}).Payload)
 	for _, c := range seedCommands()[:2] {
 		f.Add(c.Payload)
 	}

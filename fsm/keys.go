@@ -117,7 +117,7 @@ func shorten(res *Result, most int) *Result {
 	short := *res
 	if isSingleAdd(res) {
 		item := res.Items[0]
-		item.Entry.Title, item.Entry.Date = "", ""
+		item.Entry.Title, item.Entry.Date, item.Entry.More = "", "", nil
 		short.Items = []todo.Item{item}
 		return &short
 	}
@@ -128,7 +128,7 @@ func shorten(res *Result, most int) *Result {
 	short.Items = nil
 	if len(res.Items) == 1 {
 		item := res.Items[0]
-		item.Entry.Title = ""
+		item.Entry.Title, item.Entry.More = "", nil
 		short.Items = []todo.Item{item}
 	}
 	return &short
@@ -148,7 +148,7 @@ func (r *Replica) replay(row *keyRow, print string, cmd *todo.Command) Result {
 	in.must()
 	res.Replayed = true
 	if isSingleAdd(&res) {
-		res.Items[0].Entry.Title, res.Items[0].Entry.Date = cmd.Ops[0].Fields.Title, cmd.Ops[0].Fields.Date
+		res.Items[0].Entry = todo.Added(res.Items[0].Entry, &cmd.Ops[0].Fields, cmd.Rules)
 	}
 	return res
 }

@@ -22,6 +22,8 @@ const (
 	tabList    = 'l' // name -> list number, counters and the highest id ever used; number 0: deleted
 	tabMember  = 'm' // node ID -> the member
 	tabNode    = 'b' // node ID -> the number of its open session
+	tabUID     = 'n' // list number, uid -> id: which entry has it
+	tabParent  = 'u' // list number, parent, id -> nothing: what is below an entry
 	tabOrder   = 'o' // sequence -> time, key of the row: idempotency keys in the order they came
 	tabResult  = 'r' // session number, number -> result
 	tabSession = 's' // session number -> the session
@@ -63,7 +65,7 @@ func unseal(key string, row []byte) ([]byte, error) {
 }
 
 func numKey(table byte, nums ...uint64) string {
-	var buf [1 + 2*8]byte
+	var buf [1 + 3*8]byte
 	b := append(buf[:0], table)
 	for _, n := range nums {
 		b = binary.BigEndian.AppendUint64(b, n)
@@ -78,6 +80,10 @@ func dateKey(num uint64, date string, id uint64) string {
 	b := binary.BigEndian.AppendUint64(append(buf[:0], tabDate), num)
 	return string(binary.BigEndian.AppendUint64(append(b, date...), id))
 }
+
+func uidKey(num uint64, uid string) string { return numKey(tabUID, num) + uid }
+
+func parentKey(num, parent, id uint64) string { return numKey(tabParent, num, parent, id) }
 
 func lastNum(key string) uint64 {
 	if len(key) < 8 {

@@ -72,12 +72,13 @@ func (r rows) members() (members []Member) {
 
 // garbage returns the first keys of a deleted list's rows, at most most. It goes on where the
 // sweep before ended: from the start it would walk over all the rows deleted since the last flush.
-func (r rows) garbage(key string, most int) []string {
-	num := lastNum(key)
-	dates, entries := numKey(tabDate, num), numKey(tabEntry, num)
-	from := max(dates, string(r.get(key)))
-	keys := r.keys(from, after(dates), most)
-	return append(keys, r.keys(max(from, entries), after(entries), most-len(keys))...)
+func (r rows) garbage(key string, most int) (keys []string) {
+	num, from := lastNum(key), string(r.get(key))
+	for _, table := range []byte{tabDate, tabEntry, tabUID, tabParent} { // all that a list's number is in, in order
+		prefix := numKey(table, num)
+		keys = append(keys, r.keys(max(from, prefix), after(prefix), most-len(keys))...)
+	}
+	return keys
 }
 
 // first returns the first key with a prefix, "" if there is none.

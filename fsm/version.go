@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"todod/fsm/todo"
 )
 
 // A group has a version: the highest that all its members can read, so that a rolling upgrade
@@ -17,7 +19,7 @@ import (
 var formats = [...][]uint64{
 	TypeTerm:    {1},
 	TypeSession: {1},
-	TypeTodo:    append([]uint64{1}, testTodo...),
+	TypeTodo:    append([]uint64{1, 2}, testTodo...),
 	TypeSweep:   {1},
 	TypeMember:  {1},
 	TypeMark:    {1},
@@ -32,6 +34,16 @@ func (c *Command) needs() uint64 {
 		return math.MaxUint64
 	}
 	return formats[c.Type][c.Version-1]
+}
+
+// decodeTodo returns what a payload of TypeTodo of version 1 or 2 says, with the rules to do it by.
+func decodeTodo(version uint8, payload []byte) (todo.Command, error) {
+	cmd, err := DecodeTodo(payload)
+	if err == nil && version == 1 && !cmd.First() {
+		return todo.Command{}, fmt.Errorf("command on lists of version 1 with what that does not have: %w", ErrUnknown)
+	}
+	cmd.Rules = todo.Rules(version)
+	return cmd, err
 }
 
 // Readable returns nil for a command that every member of the group can apply, else what keeps it

@@ -5,16 +5,20 @@ package fsm
 import "todod/fsm/todo"
 
 // Reads is the highest version of a group that this program can be a member of.
-const Reads = 1
+const Reads = 2
 
 // testTodo are versions of TypeTodo that only test builds know: see version_next.go.
 var testTodo []uint64
 
-// TodoCommand returns a command on lists in the lowest version that can say it, without session
-// or key.
-func TodoCommand(cmd *todo.Command) Command {
-	return Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(cmd)}
+// TodoCommand returns a command on lists, without session or key, as a group of that version takes it: in
+// version 2 where it can, which knows when entries are done, else in version 1 if that can say it.
+func TodoCommand(cmd *todo.Command, group uint64) Command {
+	c := Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(cmd)}
+	if group >= 2 || !cmd.First() {
+		c.Version = 2
+	}
+	return c
 }
 
 // decodeTodo returns what a command of TypeTodo says.
-func (c *Command) decodeTodo() (todo.Command, error) { return DecodeTodo(c.Payload) }
+func (c *Command) decodeTodo() (todo.Command, error) { return decodeTodo(c.Version, c.Payload) }

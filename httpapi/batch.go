@@ -49,6 +49,7 @@ var (
 // batchOp turns a command of a batch into an operation. What the kind has no use for is
 // refused: whoever sent it expected something of it.
 func batchOp(op *todo.Op, c *api.Command) (err error) {
+	fields := changeOf(&c.EntryPatch)
 	op.Kind, op.List, op.ID = batchKinds[c.Op], c.List, c.ID
 	onEntry := op.Kind == todo.Put || op.Kind == todo.Patch || op.Kind == todo.Delete
 	takesFields := op.Kind == todo.Add || op.Kind == todo.Put || op.Kind == todo.Patch
@@ -59,21 +60,10 @@ func batchOp(op *todo.Op, c *api.Command) (err error) {
 		return &todo.Invalid{Field: "id", Reason: "is missing"}
 	case !onEntry && c.ID != 0:
 		return &todo.Invalid{Field: "id", Reason: "must not be given for " + c.Op}
-	case !takesFields && (c.Title != nil || c.Date != nil || c.Done != nil):
-		return &todo.Invalid{Field: "op", Reason: c.Op + " takes neither title nor date nor done"}
+	case !takesFields && fields.Set != 0:
+		return &todo.Invalid{Field: "op", Reason: c.Op + " takes no fields of an entry"}
 	}
-	if c.Title != nil {
-		op.Fields.Title = *c.Title
-		op.Fields.Set |= todo.FieldTitle
-	}
-	if c.Date != nil {
-		op.Fields.Date = *c.Date
-		op.Fields.Set |= todo.FieldDate
-	}
-	if c.Done != nil {
-		op.Fields.Done = *c.Done
-		op.Fields.Set |= todo.FieldDone
-	}
+	op.Fields = fields
 	if op.Kind != todo.Patch {
 		op.Fields.Set = 0 // the others set all: equal requests must be equal commands
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,13 +14,35 @@ import (
 
 func scanNewEntry(s *scanner, e *api.NewEntry) error {
 	return s.object(func(name []byte) (err error) {
-		switch string(name) {
+		switch m := &e.More; string(name) {
 		case "title":
 			e.Title, err = s.text("title")
 		case "date":
 			e.Date, err = s.text("date")
 		case "done":
 			e.Done, err = s.bool("done")
+		case "notes":
+			m.Notes, err = s.text("notes")
+		case "time":
+			m.Time, err = s.text("time")
+		case "tz":
+			m.TZ, err = s.text("tz")
+		case "priority":
+			m.Priority, err = s.digit("priority")
+		case "tags":
+			m.Tags, err = s.texts("tags", todo.MaxEntryTags)
+		case "parent":
+			m.Parent, err = s.number("parent")
+		case "repeat":
+			m.Repeat, err = s.text("repeat")
+		case "repeat_from":
+			m.RepeatFrom, err = s.oneOf("repeat_from", "due", "done")
+		case "remind":
+			m.Remind, err = s.texts("remind", todo.MaxReminds)
+		case "uid":
+			m.UID, err = s.text("uid")
+		case "x":
+			m.X, err = s.free("x", todo.MaxX)
 		default:
 			err = s.unknown(name)
 		}
@@ -27,29 +50,65 @@ func scanNewEntry(s *scanner, e *api.NewEntry) error {
 	})
 }
 
-// scanPatch reads a JSON merge patch (RFC 7396): null takes a field away, which a title
-// cannot be.
-func scanPatch(s *scanner, f *todo.Fields) error {
-	return s.object(func(name []byte) (err error) {
-		switch string(name) {
-		case "title":
-			f.Set |= todo.FieldTitle
-			f.Title, err = s.text("title")
-		case "date":
-			f.Set |= todo.FieldDate
-			if !s.null() {
-				f.Date, err = s.text("date")
-			}
-		case "done":
-			f.Set |= todo.FieldDone
-			if !s.null() {
-				f.Done, err = s.bool("done")
-			}
-		default:
-			err = s.unknown(name)
+// scanPatch reads a JSON merge patch (RFC 7396): null takes a field away, as what is empty does; a title
+// must not be so.
+func scanPatch(s *scanner, p *api.EntryPatch) error {
+	return s.object(func(name []byte) error {
+		known, err := scanChange(s, name, p)
+		if !known {
+			return s.unknown(name)
 		}
 		return err
 	})
+}
+
+// scanChange reads a field of a patch, if name is one.
+func scanChange(s *scanner, name []byte, p *api.EntryPatch) (known bool, err error) {
+	switch string(name) {
+	case "title":
+		p.Title, err = some(s.text("title"))
+	case "date":
+		p.Date, err = orNull(s, "date", s.text)
+	case "done":
+		p.Done, err = orNull(s, "done", s.bool)
+	case "notes":
+		p.Notes, err = orNull(s, "notes", s.text)
+	case "time":
+		p.Time, err = orNull(s, "time", s.text)
+	case "tz":
+		p.TZ, err = orNull(s, "tz", s.text)
+	case "priority":
+		p.Priority, err = orNull(s, "priority", s.digit)
+	case "tags":
+		p.Tags, err = orNull(s, "tags", func(name string) ([]string, error) { return s.texts(name, todo.MaxEntryTags) })
+	case "parent":
+		p.Parent, err = orNull(s, "parent", s.orZero)
+	case "repeat":
+		p.Repeat, err = orNull(s, "repeat", s.text)
+	case "repeat_from":
+		p.RepeatFrom, err = orNull(s, "repeat_from", func(name string) (string, error) { return s.oneOf(name, "due", "done") })
+	case "remind":
+		p.Remind, err = orNull(s, "remind", func(name string) ([]string, error) { return s.texts(name, todo.MaxReminds) })
+	case "uid":
+		p.UID, err = orNull(s, "uid", s.text)
+	case "x":
+		if p.X = json.RawMessage("null"); !s.null() {
+			p.X, err = s.free("x", todo.MaxX)
+		}
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+func some[T any](v T, err error) (*T, error) { return &v, err }
+
+// orNull reads a value, or a null for none.
+func orNull[T any](s *scanner, name string, read func(name string) (T, error)) (*T, error) {
+	if s.null() {
+		return new(T), nil
+	}
+	return some(read(name))
 }
 
 func scanBatch(s *scanner, b *api.Batch) error {
@@ -82,22 +141,17 @@ func scanCommand(s *scanner, c *api.Command) error {
 			c.List, err = s.text("list")
 		case "id":
 			c.ID, err = s.number("id")
-		case "title":
-			c.Title, err = optional(s.text("title"))
-		case "date":
-			c.Date, err = optional(s.text("date"))
-		case "done":
-			c.Done, err = optional(s.bool("done"))
 		case "if_match":
 			c.IfMatch, err = s.text("if_match")
 		default:
-			err = s.unknown(name)
+			var known bool
+			if known, err = scanChange(s, name, &c.EntryPatch); !known {
+				err = s.unknown(name)
+			}
 		}
 		return err
 	})
 }
-
-func optional[T any](v T, err error) (*T, error) { return &v, err }
 
 func scanJoin(s *scanner, j *api.Join) error {
 	return s.object(func(name []byte) (err error) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -33,7 +34,59 @@ func appendEntry(b []byte, list string, e *todo.Entry) []byte {
 	b = appendTime(b, e.Created)
 	b = append(b, `,"updated":`...)
 	b = appendTime(b, e.Updated)
+	if e.More != nil {
+		b = appendMore(b, e.More)
+	}
 	return append(b, '}')
+}
+
+// appendMore appends the fields that few entries have.
+func appendMore(b []byte, m *todo.More) []byte {
+	b = appendField(b, `,"time":`, m.Time)
+	b = appendField(b, `,"tz":`, m.TZ)
+	if m.Priority != 0 {
+		b = strconv.AppendUint(append(b, `,"priority":`...), uint64(m.Priority), 10)
+	}
+	b = appendTexts(b, `,"tags":`, m.Tags)
+	b = appendField(b, `,"notes":`, m.Notes)
+	if m.Parent != 0 {
+		b = strconv.AppendUint(append(b, `,"parent":`...), m.Parent, 10)
+	}
+	b = appendField(b, `,"repeat":`, m.Repeat)
+	b = appendField(b, `,"repeat_from":`, fromNames[m.RepeatFrom])
+	b = appendTexts(b, `,"remind":`, m.Remind)
+	b = appendField(b, `,"uid":`, m.UID)
+	if m.X != "" {
+		b = append(append(b, `,"x":`...), m.X...)
+	}
+	if m.Completed != 0 {
+		b = appendTime(append(b, `,"completed":`...), m.Completed)
+	}
+	return b
+}
+
+// fromNames are those of todo.From; what is usual is left out.
+var fromNames = [...]string{todo.FromDue: "", todo.FromDone: "done"}
+
+func appendField(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return appendString(append(b, name...), value)
+}
+
+func appendTexts(b []byte, name string, texts []string) []byte {
+	if len(texts) == 0 {
+		return b
+	}
+	b = append(append(b, name...), '[')
+	for i, text := range texts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, text)
+	}
+	return append(b, ']')
 }
 
 // appendEntries appends an api.Entries.
@@ -121,6 +174,76 @@ func appendEscape(b []byte, char string) []byte {
 
 // wireEntry is an entry for encoding/json.
 func wireEntry(list string, e *todo.Entry) api.Entry {
-	return api.Entry{List: list, ID: e.ID, Title: e.Title, Date: e.Date, Done: e.Done, Rev: e.Rev,
+	w := api.Entry{List: list, ID: e.ID, Title: e.Title, Date: e.Date, Done: e.Done, Rev: e.Rev,
 		Created: time.UnixMilli(e.Created).UTC(), Updated: time.UnixMilli(e.Updated).UTC()}
+	m := e.More
+	if m == nil {
+		return w
+	}
+	w.More = api.More{Time: m.Time, TZ: m.TZ, Priority: m.Priority, Tags: m.Tags, Notes: m.Notes, Parent: m.Parent,
+		Repeat: m.Repeat, RepeatFrom: fromNames[m.RepeatFrom], Remind: m.Remind, UID: m.UID, X: json.RawMessage(m.X)}
+	if m.Completed != 0 {
+		at := time.UnixMilli(m.Completed).UTC()
+		w.Completed = &at
+	}
+	return w
+}
+
+// fieldsOf are those of a new entry.
+func fieldsOf(in *api.NewEntry) todo.Fields {
+	f := todo.Fields{Title: in.Title, Date: in.Date, Done: in.Done}
+	if m := moreOf(&in.More); !m.Empty() {
+		more := m // most entries have none, and need no room for it
+		f.More = &more
+	}
+	return f
+}
+
+func moreOf(m *api.More) todo.More {
+	more := todo.More{Time: m.Time, TZ: m.TZ, Priority: m.Priority, Tags: m.Tags, Notes: m.Notes, Parent: m.Parent,
+		Repeat: m.Repeat, Remind: m.Remind, UID: m.UID, X: string(m.X)}
+	if m.RepeatFrom == "done" {
+		more.RepeatFrom = todo.FromDone
+	}
+	return more
+}
+
+// changeOf are the fields that a patch names.
+func changeOf(p *api.EntryPatch) (f todo.Fields) {
+	var m todo.More
+	take(&f, todo.FieldTitle, p.Title, &f.Title)
+	take(&f, todo.FieldDate, p.Date, &f.Date)
+	take(&f, todo.FieldDone, p.Done, &f.Done)
+	take(&f, todo.FieldNotes, p.Notes, &m.Notes)
+	take(&f, todo.FieldTime, p.Time, &m.Time)
+	take(&f, todo.FieldTZ, p.TZ, &m.TZ)
+	take(&f, todo.FieldPriority, p.Priority, &m.Priority)
+	take(&f, todo.FieldTags, p.Tags, &m.Tags)
+	take(&f, todo.FieldParent, p.Parent, &m.Parent)
+	take(&f, todo.FieldRepeat, p.Repeat, &m.Repeat)
+	take(&f, todo.FieldRemind, p.Remind, &m.Remind)
+	take(&f, todo.FieldUID, p.UID, &m.UID)
+	if p.RepeatFrom != nil {
+		f.Set |= todo.FieldRepeatFrom
+		if *p.RepeatFrom == "done" {
+			m.RepeatFrom = todo.FromDone
+		}
+	}
+	if p.X != nil {
+		f.Set |= todo.FieldX
+		if string(p.X) != "null" {
+			m.X = string(p.X)
+		}
+	}
+	if !m.Empty() {
+		f.More = &m
+	}
+	return f
+}
+
+func take[T any](f *todo.Fields, field todo.FieldSet, from, to *T) {
+	if from != nil {
+		f.Set |= field
+		*to = *from
+	}
 }

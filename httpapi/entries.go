@@ -25,7 +25,7 @@ func addEntry(req *request) error {
 	if err := decode(req, scanNewEntry, &in); err != nil {
 		return err
 	}
-	op := todo.Op{Kind: todo.Add, List: list, Fields: todo.Fields{Title: in.Title, Date: in.Date, Done: in.Done}}
+	op := todo.Op{Kind: todo.Add, List: list, Fields: fieldsOf(&in)}
 	if op.If, err = conditions(req.r.Header); err != nil {
 		return err
 	}
@@ -44,16 +44,16 @@ func putEntry(req *request) error {
 	if err := decode(req, scanNewEntry, &in); err != nil {
 		return err
 	}
-	return changeEntry(req, todo.Op{Kind: todo.Put, Fields: todo.Fields{Title: in.Title, Date: in.Date, Done: in.Done}})
+	return changeEntry(req, todo.Op{Kind: todo.Put, Fields: fieldsOf(&in)})
 }
 
 // patchEntry changes the fields that the body names.
 func patchEntry(req *request) error {
-	op := todo.Op{Kind: todo.Patch}
-	if err := decode(req, scanPatch, &op.Fields); err != nil {
+	var in api.EntryPatch
+	if err := decode(req, scanPatch, &in); err != nil {
 		return err
 	}
-	return changeEntry(req, op)
+	return changeEntry(req, todo.Op{Kind: todo.Patch, Fields: changeOf(&in)})
 }
 
 func changeEntry(req *request, op todo.Op) error {

@@ -297,7 +297,7 @@ func TestBatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"op":"patch","list":"bob","id":1,"entry":{"list":"bob","id":1,"title":"a","done":true,"rev":2,"created":"2018-12-19T11:00:00.002Z","updated":"2018-12-19T11:00:00.003Z"}}`
+	want := `{"op":"patch","list":"bob","id":1,"entry":{"list":"bob","id":1,"title":"a","done":true,"rev":2,"created":"2018-12-19T11:00:00.002Z","updated":"2018-12-19T11:00:00.003Z","completed":"2018-12-19T11:00:00.003Z"}}`
 	if got.Rev != 2 || len(got.Results) != 6 || string(text) != want {
 		t.Errorf("rev %d, %d results\n%s, want\n%s", got.Rev, len(got.Results), text, want)
 	}
@@ -327,7 +327,7 @@ func TestBatches(t *testing.T) {
 		`{"commands":[{"op":"patch","list":"bob","id":1,"title":null}]}`:                             "commands[0].title must be a string",
 		`{"commands":[{"op":"patch","list":"bob","id":1.0}]}`:                                        "commands[0].id must be a whole number",
 		`{"commands":[{"op":"delete","list":"bob","id":-1}]}`:                                        "commands[0].id must be a whole number",
-		`{"commands":[{"op":"delete","list":"bob","id":1,"done":true}]}`:                             "delete takes neither",
+		`{"commands":[{"op":"delete","list":"bob","id":1,"done":true}]}`:                             "delete takes no fields",
 		`{"commands":[{"op":"delete","list":"bob","id":1,"if_match":"7.1"}]}`:                        "commands[0].if_match must be",
 	} {
 		w.do("POST", "/v1/batch", body).problem(api.CodeInvalid, "not_applied", says)

@@ -17,9 +17,10 @@ type failure struct {
 	code    api.Code
 	outcome server.Outcome // of a write
 	leader  string
-	detail  string // one sentence
-	allow   string // of CodeMethod
-	cause   error  // what the log is told and the client is not
+	detail  string     // one sentence
+	allow   string     // of CodeMethod
+	current *todo.Item // what is there instead
+	cause   error      // what the log is told and the client is not
 }
 
 func (f *failure) Error() string { return f.detail }
@@ -56,6 +57,20 @@ var refusals = [...]struct {
 	todo.NoEntry:      {api.CodeNotFound, "the list has no entry of that id"},
 	todo.Precondition: {api.CodePrecondition, "If-Match or If-None-Match does not hold: read it again and decide anew"},
 	todo.ListFull:     {api.CodeConflict, "the list is full: it holds 1,000,000 entries"},
+	todo.NoParent:     {api.CodeConflict, "the parent is no entry of the list"},
+	todo.Cycle:        {api.CodeConflict, "an entry cannot be below itself"},
+	todo.TooDeep:      {api.CodeConflict, "at most 5 entries may be one below the other"},
+	todo.Moved:        {api.CodeMoved, "the entry is in another list now"},
+	todo.Overtaken:    {api.CodeConflict, "it was changed again since: undo that first, or change it as it is now"},
+	todo.NameTaken:    {api.CodeConflict, "another list has or had that name: choose one that was never used"},
+	todo.TooMany:      {api.CodeConflict, "it would change more than 1,000 entries: do it in parts"},
+	todo.Forgotten:    {api.CodeGone, "what that rev changed is no longer kept"},
+	todo.Outdated:     {api.CodeOverloaded, "others changed it again and again meanwhile: try again"},
+	todo.NoNeighbor:   {api.CodeConflict, "the entry that the place names is not in the list"},
+	todo.NotInTrash:   {api.CodeNotFound, "the trash of the list has no entry of that id"},
+	todo.OrderFull:    {api.CodeConflict, "there is no room left at that place: put some of the entries around elsewhere"},
+	todo.Unfit:        {api.CodeConflict, "the fields do not go together: a time needs a date, a zone a time, a repeat a date"},
+	todo.UIDTaken:     {api.CodeConflict, "another entry of the list has that uid"},
 	fsm.KeyReused:     {api.CodeKeyReused, "the idempotency key came before with another request: use a new one"},
 	fsm.KeysFull:      {api.CodeKeysFull, "too many idempotency keys came within the last minute: try again later"},
 	fsm.SessionClosed: {api.CodeOverloaded, "the node began anew while the write was on its way: try again"},
@@ -72,6 +87,9 @@ func refused(res *fsm.Result, batch bool) *failure {
 	}
 	r := refusals[res.Code]
 	f := fail(r.code, "%s", r.detail)
+	if len(res.Items) > 0 {
+		f.current = &res.Items[0]
+	}
 	if batch && res.Code < fsm.KeyReused {
 		f.detail = fmt.Sprintf("commands[%d]: %s", res.At, r.detail)
 	}
@@ -148,6 +166,10 @@ func (req *request) fail(err error) {
 		Detail: f.detail, Code: string(f.code), Leader: f.leader}
 	if write {
 		p.Outcome = f.outcome.String()
+	}
+	if f.current != nil && f.current.Entry.ID != 0 {
+		e := wireEntry(f.current.List, &f.current.Entry)
+		p.Current = &e
 	}
 	req.sendJSON(status, problemJSON, p)
 }

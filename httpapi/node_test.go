@@ -63,7 +63,8 @@ func newTestNode(t testing.TB) *testNode {
 		}
 	})
 	n.replica = r
-	n.apply(&fsm.Command{Type: fsm.TypeTerm, Version: 1, Payload: fsm.Term{Node: "n1", Epoch: testEpoch}.Encode()})
+	n.apply(&fsm.Command{Type: fsm.TypeTerm, Version: 1, Payload: fsm.Term{Node: "n1", Epoch: testEpoch}.Encode()},
+		&fsm.Command{Type: fsm.TypeVersion, Version: 1, Payload: fsm.Version{Group: fsm.Reads}.Encode()})
 	return n
 }
 
@@ -79,10 +80,11 @@ func (n *testNode) look() group {
 	return n.group
 }
 
-func (n *testNode) apply(c *fsm.Command) fsm.Result {
+// apply applies a log entry, and returns what its first command came to.
+func (n *testNode) apply(cmds ...*fsm.Command) fsm.Result {
 	n.index++
 	n.now++
-	data := fsm.EncodeEnvelope(fsm.Stamp{Time: n.now}, []*fsm.Command{c})
+	data := fsm.EncodeEnvelope(fsm.Stamp{Time: n.now}, cmds)
 	out := n.replica.Apply(&raft.Log{Index: n.index, Term: 1, Type: raft.LogCommand, Data: data})
 	return out.([]fsm.Result)[0]
 }
@@ -104,7 +106,9 @@ func (n *testNode) Write(ctx context.Context, cmd todo.Command, opt server.Write
 		return *n.answers, nil
 	}
 	n.writes.Add(1)
-	res := n.apply(&fsm.Command{Type: fsm.TypeTodo, Version: 1, Key: opt.Key, Principal: opt.Principal, Payload: fsm.EncodeTodo(&cmd)})
+	c := fsm.TodoCommand(&cmd, fsm.Reads)
+	c.Key, c.Principal = opt.Key, opt.Principal
+	res := n.apply(&c)
 	if n.answers != nil {
 		return *n.answers, nil
 	}

@@ -37,7 +37,7 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 	}
 	ctx, cancel := n.deadline(ctx)
 	defer cancel()
-	w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.TodoCommand(&cmd)}
+	w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.TodoCommand(&cmd, e.replica.GroupVersion())}
 	w.cmd.Principal, w.cmd.Key = opt.Principal, opt.Key
 	res, err := w.run(ctx)
 	if err != nil {

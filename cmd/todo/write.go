@@ -83,7 +83,7 @@ func (a *app) doneCommand() *cobra.Command {
 			}
 			return a.printEntry(cmd.OutOrStdout(), what, e)
 		}
-		return a.batch(ctx, c, cmd.OutOrStdout(), what, args[0], ids, api.Command{Op: "patch", Done: &done}, opt)
+		return a.batch(ctx, c, cmd.OutOrStdout(), what, args[0], ids, api.Command{Op: "patch", EntryPatch: api.EntryPatch{Done: &done}}, opt)
 	})
 	return cmd
 }

@@ -114,7 +114,7 @@ func (b *bench) prepare(ctx context.Context) error {
 		var batch api.Batch
 		for n := len(mine); n < total && len(batch.Commands) < size; n++ {
 			title, date := string(w.title(nil, b.flags.conns, n)), readDate
-			batch.Commands = append(batch.Commands, api.Command{Op: "add", List: w.list(n % w.Lists), Title: &title, Date: &date})
+			batch.Commands = append(batch.Commands, api.Command{Op: "add", List: w.list(n % w.Lists), EntryPatch: api.EntryPatch{Title: &title, Date: &date}})
 		}
 		got, _, err := b.all.Batch(ctx, batch, api.WriteOptions{})
 		if err != nil {

@@ -57,7 +57,7 @@ func fill(ctx context.Context, c *api.Client, total int, list func(n int) string
 			for n := w * size; n < total; n += 4 * size {
 				var b api.Batch
 				for i := range size {
-					b.Commands = append(b.Commands, api.Command{Op: "add", List: list(n + i), Title: &title})
+					b.Commands = append(b.Commands, api.Command{Op: "add", List: list(n + i), EntryPatch: api.EntryPatch{Title: &title}})
 				}
 				if _, _, err := c.Batch(ctx, b, api.WriteOptions{}); err != nil {
 					errs <- fmt.Errorf("fill: %w", err)

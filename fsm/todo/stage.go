@@ -7,6 +7,7 @@ package todo
 // same on every node.
 type Stage struct {
 	view    View
+	rules   Rules
 	nextNum uint64
 
 	Lists    []List       // lists and names that changed, as they are now
@@ -15,6 +16,7 @@ type Stage struct {
 
 	listAt  map[string]int
 	entryAt map[entryKey]int
+	uidAt   map[uidKey]uint64 // which entry took a uid last
 }
 
 // StageEntry is an entry that a command changed.
@@ -28,9 +30,14 @@ type StageEntry struct {
 
 type entryKey struct{ num, id uint64 }
 
+type uidKey struct {
+	num uint64
+	uid string
+}
+
 // NewStage returns a stage over view.
 func NewStage(view View) *Stage {
-	return &Stage{view: view, listAt: map[string]int{}, entryAt: map[entryKey]int{}}
+	return &Stage{view: view, listAt: map[string]int{}, entryAt: map[entryKey]int{}, uidAt: map[uidKey]uint64{}}
 }
 
 // NextNum is the internal number that the next new list will take.
@@ -43,16 +50,27 @@ func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
 	s.Lists, s.Entries, s.Unlinked = s.Lists[:0], s.Entries[:0], s.Unlinked[:0]
 	clear(s.listAt)
 	clear(s.entryAt)
-	s.nextNum = s.view.NextNum()
+	clear(s.uidAt)
+	s.nextNum, s.rules = s.view.NextNum(), cmd.Rules
 	items := make([]Item, 0, len(cmd.Ops))
 	for i := range cmd.Ops {
 		item, code := s.op(&cmd.Ops[i], now, rev)
 		if code != OK {
-			return Outcome{Code: code, At: i}
+			return s.refused(code, i, item)
 		}
 		items = append(items, item)
 	}
 	return Outcome{Items: items}
+}
+
+// refused is the outcome of a command whose operation at was refused; item is what stood in its way, of kind
+// 0 for nothing.
+func (s *Stage) refused(code Code, at int, item Item) Outcome {
+	if s.rules < Rules2 || item.Kind == 0 {
+		return Outcome{Code: code, At: at}
+	}
+	item.Changed = false
+	return Outcome{Code: code, At: at, Items: []Item{item}}
 }
 
 func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
@@ -70,14 +88,19 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 	if !ok {
 		return Item{}, NoEntry
 	}
+	is := Item{Kind: op.Kind, List: op.List, Entry: old}
 	if !s.holds(op.If, true, old.Rev) {
-		return Item{}, Precondition
+		return is, Precondition
+	}
+	if op.At != 0 && op.At != old.Rev {
+		return is, Outdated
 	}
 	if op.Kind == Delete {
 		s.remove(list, old, rev)
-		return Item{Kind: Delete, List: op.List, Entry: old, Changed: true}, OK
+		is.Changed = true
+		return is, OK
 	}
-	return s.change(op, list, old, now, rev), OK
+	return s.change(op, list, old, now, rev)
 }
 
 // add appends an entry; a list that does not exist begins with it. Its cost does not
@@ -100,30 +123,36 @@ func (s *Stage) add(op *Op, now int64, rev uint64) (Item, Code) {
 		list.Open++
 	}
 	list.Rev = rev
-	e := Entry{ID: list.LastID, Title: op.Fields.Title, Date: op.Fields.Date, Done: op.Fields.Done,
-		Rev: rev, Created: now, Updated: now}
+	e := Added(Entry{ID: list.LastID, Done: op.Fields.Done, Rev: rev, Created: now, Updated: now}, &op.Fields, s.rules)
+	if s.rules >= Rules2 {
+		if code := s.fits(list.Num, &e, nil); code != OK {
+			return Item{}, code
+		}
+	}
 	s.setList(list)
 	s.setEntry(list.Num, e, Entry{}, false)
 	return Item{Kind: Add, List: op.List, Entry: e, Changed: true}, OK
 }
 
+// Added is what an Add of fields makes of an entry that has all but what can be told from them.
+func Added(e Entry, f *Fields, rules Rules) Entry {
+	e.Title, e.Date, e.More = f.Title, f.Date, f.More
+	if rules >= Rules2 && e.Done {
+		e.More = e.More.at(e.Created)
+	}
+	return e
+}
+
 // change is Put and Patch: an entry that ends as it was takes no rev.
-func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) Item {
-	e, set := old, op.Fields.Set
-	if op.Kind == Put {
-		set = FieldTitle | FieldDate | FieldDone
+func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) (Item, Code) {
+	e, is := s.changed(op, &old, now), Item{Kind: op.Kind, List: op.List, Entry: old}
+	if e.Same(&old) {
+		return is, OK
 	}
-	if set&FieldTitle != 0 {
-		e.Title = op.Fields.Title
-	}
-	if set&FieldDate != 0 {
-		e.Date = op.Fields.Date
-	}
-	if set&FieldDone != 0 {
-		e.Done = op.Fields.Done
-	}
-	if e == old {
-		return Item{Kind: op.Kind, List: op.List, Entry: old}
+	if s.rules >= Rules2 {
+		if code := s.fits(list.Num, &e, &old); code != OK {
+			return is, code
+		}
 	}
 	e.Rev, e.Updated = rev, now
 	switch {
@@ -135,7 +164,62 @@ func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) Item
 	list.Rev = rev
 	s.setList(list)
 	s.setEntry(list.Num, e, old, true)
-	return Item{Kind: op.Kind, List: op.List, Entry: e, Changed: true}
+	is.Entry, is.Changed = e, true
+	return is, OK
+}
+
+// changed is an entry with the fields of a Put or a Patch.
+func (s *Stage) changed(op *Op, old *Entry, now int64) Entry {
+	e, set := *old, op.Fields.Set
+	if op.Kind == Put {
+		if set = firstFields; s.rules >= Rules2 {
+			set = fieldsEnd - 1
+		}
+	}
+	if set&FieldTitle != 0 {
+		e.Title = op.Fields.Title
+	}
+	if set&FieldDate != 0 {
+		e.Date = op.Fields.Date
+	}
+	if set&FieldDone != 0 {
+		e.Done = op.Fields.Done
+	}
+	if set > firstFields {
+		e.More = old.More.set(set, op.Fields.More)
+	}
+	if s.rules >= Rules2 && e.Done != old.Done {
+		completed := int64(0)
+		if e.Done {
+			completed = now
+		}
+		e.More = e.More.at(completed)
+	}
+	return e
+}
+
+// fits reports whether an entry may be in its list as it is; old is nil for a new one.
+func (s *Stage) fits(num uint64, e, old *Entry) Code {
+	if uid := e.More.Get().UID; uid != "" && (old == nil || old.More.Get().UID != uid) {
+		if id := s.uid(num, uid); id != 0 && id != e.ID {
+			return UIDTaken
+		}
+	}
+	return OK
+}
+
+// uid returns the entry of a list that has a uid, 0 if none has.
+func (s *Stage) uid(num uint64, uid string) uint64 {
+	for _, id := range []uint64{s.uidAt[uidKey{num, uid}], s.view.UID(num, uid)} {
+		if id == 0 {
+			continue
+		}
+		// The command may have taken it away again.
+		if i, ok := s.entryAt[entryKey{num, id}]; !ok || !s.Entries[i].Gone && s.Entries[i].Entry.More.Get().UID == uid {
+			return id
+		}
+	}
+	return 0
 }
 
 func (s *Stage) remove(list List, old Entry, rev uint64) {
@@ -209,6 +293,9 @@ func (s *Stage) entry(num, id uint64) (Entry, bool) {
 // setEntry stages e; old is what the stage saw of it last.
 func (s *Stage) setEntry(num uint64, e, old Entry, existed bool) {
 	key := entryKey{num, e.ID}
+	if uid := e.More.Get().UID; uid != "" {
+		s.uidAt[uidKey{num, uid}] = e.ID
+	}
 	if i, ok := s.entryAt[key]; ok {
 		s.Entries[i].Entry = e // its Old stays what it was before the command
 		return

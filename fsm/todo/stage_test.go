@@ -18,6 +18,14 @@ func newMemory() *memory {
 	return &memory{lists: map[string]List{}, entries: map[entryKey]Entry{}, next: 1}
 }
 
+func (m *memory) UID(num uint64, uid string) uint64 {
+	for key, e := range m.entries {
+		if key.num == num && e.More.Get().UID == uid {
+			return key.id
+		}
+	}
+	return 0
+}
 func (m *memory) NextNum() uint64 { return m.next }
 func (m *memory) Epoch() uint64   { return 7 }
 

@@ -34,6 +34,8 @@ const (
 	NoNeighbor Code = 14 // the entry that a place names is not in the list
 	NotInTrash Code = 15 // there is no such entry in the trash of the list
 	OrderFull  Code = 16 // there is no room at the place: what is around must be moved first
+	Unfit      Code = 17 // fields that do not go together, as Consistent has it
+	UIDTaken   Code = 18 // another entry of the list has the uid
 )
 
 // Entry is one to-do item. Times are Unix milliseconds, UTC.
@@ -157,11 +159,27 @@ type Op struct {
 	ID     uint64 // of the entry; unused by Add and DeleteList
 	Fields Fields
 	If     Condition
+	At     uint64 // the rev of the entry that the operation was worked out from; 0: from none
 }
 
 // Known reports whether the operation is of a kind, and on fields, that this program knows.
 func (op *Op) Known() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set < FieldDone<<1
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set < fieldsEnd
+}
+
+// First reports whether version 1 of the commands can say the operation.
+func (op *Op) First() bool {
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0
+}
+
+// First reports whether version 1 of the commands can say the command.
+func (c *Command) First() bool {
+	for i := range c.Ops {
+		if !c.Ops[i].First() {
+			return false
+		}
+	}
+	return true
 }
 
 // Command is what a client asks for: one operation, or a batch of them that is done
@@ -169,7 +187,17 @@ func (op *Op) Known() bool {
 type Command struct {
 	Ops   []Op
 	Batch bool // asked for as a batch, and answered as one
+	Rules Rules
 }
+
+// Rules is the version of the commands that a command was logged as: what it does never changes.
+type Rules uint8
+
+// The rules. Those of version 2 know more fields, and when an entry was done.
+const (
+	Rules1 Rules = 1
+	Rules2 Rules = 2
+)
 
 // Item is what one operation did. After a Delete, Entry is the entry as it was; after
 // a DeleteList, ID and Rev alone are of no meaning.
@@ -184,7 +212,7 @@ type Item struct {
 type Outcome struct {
 	Code  Code
 	At    int    // the operation that was refused, counted from 0
-	Items []Item // one for each operation, when Code is OK
+	Items []Item // one for each operation when Code is OK; else what stands in the way, if that can be shown
 }
 
 // Changed reports whether the command changed anything, and so takes a rev.
@@ -203,6 +231,8 @@ type View interface {
 	List(name string) List
 	// Entry returns an entry of the list with that internal number.
 	Entry(num, id uint64) (Entry, bool)
+	// UID returns the entry of the list with that internal number that has a uid, 0 if none has.
+	UID(num uint64, uid string) uint64
 	// NextNum returns the internal number the next new list takes.
 	NextNum() uint64
 	// Epoch is the epoch that tags are compared with.

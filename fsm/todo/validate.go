@@ -126,7 +126,14 @@ func (op *Op) check() (err error) {
 		}
 	}
 	if set&FieldDate != 0 && op.Fields.Date != "" {
-		return Date(op.Fields.Date)
+		if err := Date(op.Fields.Date); err != nil {
+			return err
+		}
 	}
-	return nil
+	if op.Fields.More == nil {
+		return nil
+	}
+	more, err := op.Fields.More.Check()
+	op.Fields.More = more
+	return err
 }

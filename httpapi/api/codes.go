@@ -13,6 +13,7 @@ const (
 	CodeMethod       Code = "method"       // the route has other methods
 	CodeConflict     Code = "conflict"     // a change that cannot be made as things are
 	CodeGone         Code = "gone"         // a cursor or event id of another epoch
+	CodeMoved        Code = "moved"        // the entry is in another list now
 	CodePrecondition Code = "precondition" // If-Match or If-None-Match does not hold
 	CodeTooLarge     Code = "too_large"    // the body
 	CodeMediaType    Code = "media_type"   // the body is not application/json
@@ -41,6 +42,7 @@ var Statuses = map[Code]int{
 	CodeMethod:       http.StatusMethodNotAllowed,
 	CodeConflict:     http.StatusConflict,
 	CodeGone:         http.StatusGone,
+	CodeMoved:        http.StatusGone,
 	CodePrecondition: http.StatusPreconditionFailed,
 	CodeTooLarge:     http.StatusRequestEntityTooLarge,
 	CodeMediaType:    http.StatusUnsupportedMediaType,

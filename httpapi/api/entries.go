@@ -33,31 +33,6 @@ type EntriesQuery struct {
 	Cursor         string
 }
 
-// EntryPatch changes what it names and leaves the rest alone; Date "" takes the date away.
-type EntryPatch struct {
-	Title *string
-	Date  *string
-	Done  *bool
-}
-
-// MarshalJSON gives the merge patch of RFC 7396.
-func (p EntryPatch) MarshalJSON() ([]byte, error) {
-	m := map[string]any{}
-	if p.Title != nil {
-		m["title"] = *p.Title
-	}
-	if p.Done != nil {
-		m["done"] = *p.Done
-	}
-	if p.Date != nil {
-		m["date"] = *p.Date
-		if *p.Date == "" {
-			m["date"] = nil
-		}
-	}
-	return json.Marshal(m)
-}
-
 // AddEntry adds an entry to a list, which begins with its first one.
 func (c *Client) AddEntry(ctx context.Context, list string, e NewEntry, opt WriteOptions) (Entry, Meta, error) {
 	return write[Entry](ctx, c, http.MethodPost, listPath(list)+"/entries", e, opt)

@@ -43,7 +43,7 @@ func TestRequests(t *testing.T) {
 		{func() error {
 			_, _, err := c.PatchEntry(ctx, "bob", 3, EntryPatch{Title: &title, Date: &empty, Done: &no}, WriteOptions{IfNoneMatch: "*"})
 			return err
-		}, `PATCH /v1/lists/bob/entries/3 {"date":null,"done":false,"title":"Doc"} If-None-Match:*`},
+		}, `PATCH /v1/lists/bob/entries/3 {"title":"Doc","date":"","done":false} If-None-Match:*`},
 		{func() error { _, err := c.DeleteEntry(ctx, "bob", 3, WriteOptions{}); return err }, `DELETE /v1/lists/bob/entries/3`},
 		{func() error { _, err := c.DeleteList(ctx, "bob", WriteOptions{}); return err }, `DELETE /v1/lists/bob`},
 		{func() error {

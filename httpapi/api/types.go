@@ -67,16 +67,33 @@ type Entries struct {
 	Next    string  `json:"next,omitempty"`
 }
 
-// Command is one command of a batch: op is add, put, patch, delete or delete_list.
-// Pointers tell what a patch leaves alone (absent) from what it sets; a patch takes the date away with "".
+// EntryPatch changes what it names and leaves the rest alone. What is empty (or 0, or an X of null) takes the
+// field away, as null does in a merge patch (RFC 7396); a title must not be.
+type EntryPatch struct {
+	Title      *string         `json:"title,omitempty"`
+	Date       *string         `json:"date,omitempty"`
+	Done       *bool           `json:"done,omitempty"`
+	Time       *string         `json:"time,omitempty"`
+	TZ         *string         `json:"tz,omitempty"`
+	Priority   *uint8          `json:"priority,omitempty"`
+	Tags       *[]string       `json:"tags,omitempty"`
+	Notes      *string         `json:"notes,omitempty"`
+	Parent     *uint64         `json:"parent,omitempty"`
+	Repeat     *string         `json:"repeat,omitempty"`
+	RepeatFrom *string         `json:"repeat_from,omitempty"`
+	Remind     *[]string       `json:"remind,omitempty"`
+	UID        *string         `json:"uid,omitempty"`
+	X          json.RawMessage `json:"x,omitempty"`
+}
+
+// Command is one command of a batch: op is add, put, patch, delete or delete_list. Add and put set what it
+// names, a patch changes it.
 type Command struct {
-	Op      string  `json:"op"`
-	List    string  `json:"list"`
-	ID      uint64  `json:"id,omitempty"`
-	Title   *string `json:"title,omitempty"`
-	Date    *string `json:"date,omitempty"`
-	Done    *bool   `json:"done,omitempty"`
-	IfMatch string  `json:"if_match,omitempty"`
+	Op   string `json:"op"`
+	List string `json:"list"`
+	ID   uint64 `json:"id,omitempty"`
+	EntryPatch
+	IfMatch string `json:"if_match,omitempty"`
 }
 
 // Batch is the body of POST /v1/batch: done wholly or not at all.
@@ -212,4 +229,5 @@ type Problem struct {
 	Code    string `json:"code"`
 	Outcome string `json:"outcome,omitempty"`
 	Leader  string `json:"leader,omitempty"`
+	Current *Entry `json:"current,omitempty"` // of 409, 410 and 412: the entry as it is now, where it is now
 }

@@ -1,0 +1,94 @@
+package fsm
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"todod/fsm/todo"
+)
+
+func todo2(ops ...todo.Op) *Command {
+	c := todoCommand(ops...)
+	c.Version = 2
+	return c
+}
+
+// whole has every field set.
+var whole = todo.More{Notes: "upper left\nbring the card", Time: "09:30", TZ: "Europe/Berlin", Priority: 1, Tags: []string{"family", "health"}, Parent: 7,
+	Repeat: "FREQ=MONTHLY;INTERVAL=6", RepeatFrom: todo.FromDone, Remind: []string{"-PT15M"}, UID: "a@example", Completed: testTime, X: `{"a":1}`, Place: todo.Place{Hi: 1, Lo: 2}}
+
+func drawMore(t *rapid.T) *todo.More {
+	m, all := todo.More{}, whole
+	for i := range reflect.TypeFor[todo.More]().NumField() {
+		if rapid.Bool().Draw(t, "set") {
+			reflect.ValueOf(&m).Elem().Field(i).Set(reflect.ValueOf(all).Field(i))
+		}
+	}
+	return m.Tidy()
+}
+
+// What is set comes back, what is not takes no room, and nothing has two encodings.
+func TestFieldsThatFewHave(t *testing.T) {
+	if n := reflect.TypeFor[todo.More]().NumField(); n != 13 {
+		t.Fatalf("More has %d fields: each needs a number in codec_more.go, and a place in Empty", n)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		e := todo.Entry{ID: 1, Title: "Dentist", Date: "2018-12-19", Done: rapid.Bool().Draw(t, "done"), Rev: 5, Created: testTime, Updated: testTime, More: drawMore(t)}
+		b := appendEntry(nil, &e)
+		if got := decodeEntry(b); !reflect.DeepEqual(got, e) {
+			t.Fatalf("%+v became %+v", e, got)
+		}
+		cmd := todo.Command{Ops: []todo.Op{{Kind: todo.Patch, List: "bob", ID: 3, At: rapid.Uint64Range(0, 3).Draw(t, "at"),
+			Fields: todo.Fields{Set: todo.FieldSet(rapid.Uint16Range(0, 1<<14-1).Draw(t, "set")), More: drawMore(t)}}}}
+		payload := EncodeTodo(&cmd)
+		got, err := DecodeTodo(payload)
+		if err != nil || !reflect.DeepEqual(got, cmd) || !bytes.Equal(EncodeTodo(&got), payload) {
+			t.Fatalf("%+v became %+v, %v", cmd, got, err)
+		}
+	})
+}
+
+// An entry with all its fields goes through a flush, a restart and a snapshot; its uid and parent are found, and
+// go with it.
+func TestWholeEntryIsKept(t *testing.T) {
+	n := newNode(t)
+	n.do(raise(2))
+	more := whole
+	more.Completed, more.Place, more.Parent = 0, todo.Place{}, 0
+	add := todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: "Dentist", Date: "2018-12-19", More: &more}}
+	res := n.do(todo2(add))[0]
+	if res.Code != todo.OK {
+		t.Fatal(res.Code)
+	}
+	if err := n.r.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if res := n.do(todo2(add))[0]; res.Code != todo.UIDTaken {
+		t.Errorf("a second entry with the uid: %d", res.Code)
+	}
+	if res := n.do(todo2(patchDone("bob", 1)))[0]; res.Items[0].Entry.More.Completed != res.Time {
+		t.Errorf("done: %+v", res.Items[0].Entry.More)
+	}
+	n.sound()
+	n.do(todo2(todo.Op{Kind: todo.Delete, List: "bob", ID: 1}))
+	if res := n.do(todo2(add))[0]; res.Code != todo.OK {
+		t.Errorf("once it is gone: %d", res.Code)
+	}
+	n.do(todo2(todo.Op{Kind: todo.DeleteList, List: "bob"}))
+	n.do(&Command{Type: TypeSweep, Version: 1, Payload: Sweep{Rows: 100}.Encode()})
+	n.sound()
+}
+
+// Version 1 of a command does what it did: it does not say when an entry was done, and a Put leaves the new fields.
+func TestFirstVersionKeepsItsRules(t *testing.T) {
+	n := newNode(t)
+	n.do(raise(2))
+	n.do(todo2(todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: "a", More: &todo.More{Notes: "n"}}}))
+	res := n.do(todoCommand(todo.Op{Kind: todo.Put, List: "bob", ID: 1, Fields: todo.Fields{Title: "b", Done: true}}))[0]
+	if e := res.Items[0].Entry; e.Title != "b" || !e.Done || !reflect.DeepEqual(e.More, &todo.More{Notes: "n"}) {
+		t.Errorf("%+v, %+v", e, e.More)
+	}
+}
