@@ -69,7 +69,7 @@ var entryRoutes = []route{
 	}},
 	{http.MethodPost, "/v1/batch", postBatch, nil, about{
 		id: "batch", does: "Several commands, on any lists, all or none of them",
-		how: writes, body: api.Batch{Commands: []api.Command{{Op: "add", List: "bob", Title: &dentist.Title}, {Op: "delete", List: "alice", ID: 3}}},
+		how: writes, body: api.Batch{Commands: []api.Command{{Op: "add", List: "bob", EntryPatch: api.EntryPatch{Title: &dentist.Title}}, {Op: "delete", List: "alice", ID: 3}}},
 		gives: api.BatchResult{Rev: 42, Results: []api.BatchChange{{Op: "add", List: "bob", ID: 1, Entry: &dentist}, {Op: "delete", List: "alice", ID: 3}}},
 		fails: []api.Code{api.CodeNotFound, api.CodePrecondition},
 	}},

@@ -29,7 +29,8 @@ func TestTheWholeEntry(t *testing.T) {
 		t.Errorf("after a patch: %+v", e)
 	}
 	w.do("PATCH", path, `{"done":false}`).want(200, "").decode(&e)
-	w.do("PUT", path, `{"title":"Dentist"}`).want(200, `{"list":"bob","id":1,"title":"Dentist","done":false,"rev":4,"created":"2018-12-19T11:00:00.002Z","updated":"2018-12-19T11:00:00.006Z"}`)
+	w.do("PATCH", path, `{"date":null}`).problem(api.CodeConflict, "not_applied", "a time needs a date")
+	w.do("PUT", path, `{"title":"Dentist"}`).want(200, `{"list":"bob","id":1,"title":"Dentist","done":false,"rev":4,"created":"2018-12-19T11:00:00.002Z","updated":"2018-12-19T11:00:00.007Z"}`)
 
 	// A uid is one entry's.
 	w.do("POST", "/v1/lists/bob/entries", `{"title":"b","uid":"u"}`).want(201, "")
@@ -75,6 +76,7 @@ func TestBadFields(t *testing.T) {
 		`"x":` + strings.Repeat(`{"a":`, 10_000) + `1` + strings.Repeat(`}`, 10_000): "x must be nested at most 16 deep",
 		`"x":{"a":"` + strings.Repeat("a", 16<<10) + `"}`:                            "x must be at most 16384 bytes",
 		`"x":{"a":01}`:                       "does not belong there",
+		`"time":"09:00"`:                     "time needs a date",
 		`"remind":["a","a"]`:                 "remind",
 		`"completed":"2018-12-19T11:00:00Z"`: `"completed" is not a known field`,
 	} {

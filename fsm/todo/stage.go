@@ -200,6 +200,9 @@ func (s *Stage) changed(op *Op, old *Entry, now int64) Entry {
 
 // fits reports whether an entry may be in its list as it is; old is nil for a new one.
 func (s *Stage) fits(num uint64, e, old *Entry) Code {
+	if _, ok := Consistent(e); !ok {
+		return Unfit
+	}
 	if uid := e.More.Get().UID; uid != "" && (old == nil || old.More.Get().UID != uid) {
 		if id := s.uid(num, uid); id != 0 && id != e.ID {
 			return UIDTaken
@@ -293,6 +296,9 @@ func (s *Stage) entry(num, id uint64) (Entry, bool) {
 // setEntry stages e; old is what the stage saw of it last.
 func (s *Stage) setEntry(num uint64, e, old Entry, existed bool) {
 	key := entryKey{num, e.ID}
+	if _, ok := Consistent(e); !ok {
+		return Unfit
+	}
 	if uid := e.More.Get().UID; uid != "" {
 		s.uidAt[uidKey{num, uid}] = e.ID
 	}

@@ -133,7 +133,11 @@ func (op *Op) check() (err error) {
 	if op.Fields.More == nil {
 		return nil
 	}
-	more, err := op.Fields.More.Check()
-	op.Fields.More = more
-	return err
+	if op.Fields.More, err = op.Fields.More.Check(); err != nil || op.Kind == Patch {
+		return err // whether a patch leaves what goes together shows when it is applied
+	}
+	if field, ok := Consistent(&Entry{Date: op.Fields.Date, More: op.Fields.More}); !ok {
+		return invalid(field, "%s", Lacks(field))
+	}
+	return nil
 }
