@@ -296,9 +296,6 @@ func (s *Stage) entry(num, id uint64) (Entry, bool) {
 // setEntry stages e; old is what the stage saw of it last.
 func (s *Stage) setEntry(num uint64, e, old Entry, existed bool) {
 	key := entryKey{num, e.ID}
-	if _, ok := Consistent(e); !ok {
-		return Unfit
-	}
 	if uid := e.More.Get().UID; uid != "" {
 		s.uidAt[uidKey{num, uid}] = e.ID
 	}
