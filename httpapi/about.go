@@ -25,7 +25,7 @@ type about struct {
 }
 
 // trait is what many routes have in common: headers, parameters and ways to fail.
-type trait uint8
+type trait uint16
 
 const (
 	reads   trait = 1 << iota // from a replica, as fresh as asked for
@@ -34,6 +34,8 @@ const (
 	matches                   // If-Match and If-None-Match are heeded
 	tagged                    // matches, and the answer has an ETag
 	located                   // the answer has a Location
+	indexed                   // the answer has a Todod-Index, as those of all reads and writes have
+	fixed                     // the same as long as the program is: it has an ETag, and If-None-Match is heeded
 )
 
 // text is a body of plain text.

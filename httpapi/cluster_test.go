@@ -18,7 +18,7 @@ import (
 
 func TestTheGroup(t *testing.T) {
 	w := newWorld(t)
-	w.do("GET", "/v1/cluster", "").want(200, `{"id":"","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","reads":0,"members":[],"group_version":0}`)
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"member","group":"","folder":"","version":"","reads":0,"members":[],"group_version":0}`)
 	yes := true
 	w.node.set(func(g *group) {
 		g.cluster = server.Cluster{ID: "n1", State: server.StateMember, Group: "g", Leader: "n2", Term: 3, Commit: 9, Applied: 8, Snapshot: 5, Version: "1.0", Folder: "f", Reads: 2, GroupVersion: 1,
@@ -30,9 +30,9 @@ func TestTheGroup(t *testing.T) {
 		`{"id":"n2","http":"127.0.0.1:3","raft":"127.0.0.1:4","voter":false,"alive":true,"last_contact_ms":1,"applied":8,"version":"1.1","reads":2,"disk":"","disk_free_bytes":0}],"group_version":1}`).lacks("Todod-Index")
 
 	w.node.set(func(g *group) {
-		g.cluster = server.Cluster{ID: "n1", Diverged: &server.Divergence{Index: 9, Agreed: 7, Hashes: map[string]fsm.Hash{"n1": {Index: 9, Chain: "a", Set: "b"}}}}
+		g.cluster = server.Cluster{ID: "n1", State: server.StateMember, Diverged: &server.Divergence{Index: 9, Agreed: 7, Hashes: map[string]fsm.Hash{"n1": {Index: 9, Chain: "a", Set: "b"}}}}
 	})
-	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"","group":"","folder":"","version":"","reads":0,"members":[],"group_version":0,`+
+	w.do("GET", "/v1/cluster", "").want(200, `{"id":"n1","leader":"","term":0,"commit":0,"applied":0,"snapshot":0,"state":"member","group":"","folder":"","version":"","reads":0,"members":[],"group_version":0,`+
 		`"diverged":{"index":9,"agreed":7,"hashes":{"n1":{"index":9,"chain":"a","set":"b"}}}}`)
 
 	const join = `{"id":"n3","http":"127.0.0.1:5","raft":"127.0.0.1:6","folder":"f3","reads":2}`
@@ -61,6 +61,7 @@ func TestTheGroup(t *testing.T) {
 		method, path, _ := strings.Cut(c.to, " ")
 		w.do(method, "/v1/cluster/"+path, c.body).problem(api.CodeInvalid, "not_applied", c.says)
 	}
+	w.odd.Store(true)
 	for kind, code := range map[server.Kind]api.Code{server.KindConflict: api.CodeConflict, server.KindNotFound: api.CodeNotFound, server.KindNoLeader: api.CodeNoLeader} {
 		w.node.set(func(g *group) { g.groupErr = &server.Error{Kind: kind, Detail: "it says why", Leader: "n2"} })
 		w.do("POST", "/v1/cluster/members", join).problem(code, "not_applied", "it says why")
@@ -253,6 +254,7 @@ func TestContacts(t *testing.T) {
 	if got, err := c.Join(ctx, w.addr, req); err != nil || got != "group-1" || !reflect.DeepEqual(w.node.look().asked[0], req) {
 		t.Errorf("%q, %v", got, err)
 	}
+	w.odd.Store(true)
 	for kind, final := range map[server.Kind]bool{server.KindConflict: true, server.KindInvalid: true, server.KindNoLeader: false,
 		server.KindTimeout: false, server.KindJoining: false, server.KindInternal: false, server.KindNotFound: false, server.KindOverloaded: false} {
 		w.node.set(func(g *group) { g.groupErr = &server.Error{Kind: kind, Detail: "it says why"} })

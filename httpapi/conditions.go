@@ -37,11 +37,24 @@ func conditions(h http.Header) (c todo.Condition, err error) {
 
 // parseTags reads a list of entity tags or a *. A weak tag counts only in a weak comparison.
 func parseTags(field, text string, weak bool) (tags []todo.Tag, err error) {
-	bad := &todo.Invalid{Field: field, Reason: `must be * or a list of entity tags such as "1.42"`}
-	if text = trim(text); text == "*" {
+	if trim(text) == "*" {
 		return []todo.Tag{todo.AnyTag}, nil
 	}
-	for text != "" {
+	err = eachTag(field, text, func(opaque string, isWeak bool) {
+		tag := parseTag(opaque)
+		if isWeak && !weak {
+			tag = foreignTag
+		}
+		tags = append(tags, tag)
+	})
+	return tags, err
+}
+
+// eachTag calls do with what stands between the quotes of each tag of a list.
+func eachTag(field, text string, do func(opaque string, weak bool)) error {
+	bad := &todo.Invalid{Field: field, Reason: `must be * or a list of entity tags such as "1.42"`}
+	n := 0
+	for text = trim(text); text != ""; {
 		if text[0] == ',' { // RFC 9110, section 5.6.1: empty elements are allowed
 			text = trim(text[1:])
 			continue
@@ -52,23 +65,20 @@ func parseTags(field, text string, weak bool) (tags []todo.Tag, err error) {
 		}
 		end := quoted(text)
 		if end < 0 {
-			return nil, bad
+			return bad
 		}
-		tag := parseTag(text[1:end])
-		if isWeak && !weak {
-			tag = foreignTag
-		}
-		if tags = append(tags, tag); len(tags) > todo.MaxTags {
-			return nil, &todo.Invalid{Field: field, Reason: "must name at most " + strconv.Itoa(todo.MaxTags) + " tags"}
+		do(text[1:end], isWeak)
+		if n++; n > todo.MaxTags {
+			return &todo.Invalid{Field: field, Reason: "must name at most " + strconv.Itoa(todo.MaxTags) + " tags"}
 		}
 		if text = trim(text[end+1:]); text != "" && text[0] != ',' {
-			return nil, bad
+			return bad
 		}
 	}
-	if tags == nil {
-		return nil, bad
+	if n == 0 {
+		return bad
 	}
-	return tags, nil
+	return nil
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

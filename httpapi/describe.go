@@ -100,7 +100,7 @@ func (d *describer) route(r *route) {
 		}
 	}
 	op.Responses.Put(strconv.Itoa(r.answers()), d.answer(r))
-	if r.how&tagged != 0 && r.method == http.MethodGet {
+	if r.how&(tagged|fixed) != 0 && r.method == http.MethodGet {
 		op.Responses.Put("304", &openapi.Response{Description: "What is there has one of the tags of If-None-Match.", Headers: headerRefs("ETag")})
 	}
 	codes := r.codes()

@@ -17,6 +17,7 @@ import (
 // Every kind of failure of a node has a code, and a write's outcome is what the node said.
 func TestFailuresOfTheNode(t *testing.T) {
 	w := newWorld(t)
+	w.odd.Store(true)
 	const no, unknown, applied = server.NotApplied, server.UnknownOutcome, server.Applied
 	for _, c := range []struct {
 		kind    server.Kind

@@ -68,6 +68,9 @@ var glossary = openapi.Words{
 	"lists":        {Description: "A page of lists, in the byte order of their names."},
 
 	// The group.
+	"Cluster.id":       {Description: "The id of the node that answers."},
+	"Member.id":        {Description: "The id of the node."},
+	"Join.id":          {Description: "The id of the node: 1 to 64 of A-Za-z0-9._-, not starting with a dot.", MinLength: 1, MaxLength: 64},
 	"leader":           {Description: "The id of the leader; \"\" if none is known."},
 	"term":             {Description: "The Raft term."},
 	"commit":           {Description: "The last entry of the log that is committed, as far as this node knows."},

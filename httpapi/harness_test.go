@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ type world struct {
 	http *http.Server
 	addr string
 	logs *logBuffer
+	odd  atomic.Bool // its node fails in ways that no node does: such failures are not held against the description
 }
 
 // logBuffer is a log that may be read while it is written.
@@ -58,6 +60,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	}
 	w.addr = l.Addr().String()
 	w.http = w.srv.HTTPServer()
+	w.http.Handler = witnessed(w)
 	if cfg.Heartbeat != 0 { // a test of streams: they must outlive this
 		w.http.WriteTimeout = 10 * cfg.Heartbeat
 	}

@@ -53,6 +53,7 @@ const testEpoch = 7
 func newTestNode(t testing.TB) *testNode {
 	t.Helper()
 	n := &testNode{now: 1_545_217_200_000, events: make(chan struct{})}
+	n.cluster.State = server.StateMember
 	r, err := fsm.Open(fsm.Config{Dir: t.TempDir(), NoSync: true, Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
 	if err != nil {
 		t.Fatal(err)

@@ -59,13 +59,14 @@ func resources(table []route) (all []*resource) {
 // variables on its context.
 type routes struct {
 	router *mux.Router
+	table  []route
 	byPath map[string]*resource
 	none   *resource // what stands under all other paths
 }
 
 func newRoutes(m *metrics) *routes {
-	rs := &routes{router: mux.NewRouter().UseEncodedPath(), byPath: map[string]*resource{}}
-	for _, res := range resources(table()) {
+	rs := &routes{router: mux.NewRouter().UseEncodedPath(), table: table(), byPath: map[string]*resource{}}
+	for _, res := range resources(rs.table) {
 		res.prepare(m)
 		rs.byPath[res.path] = res
 		rs.router.Path(res.pattern()).Name(res.path)

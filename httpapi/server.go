@@ -65,6 +65,7 @@ type Server struct {
 	guard   guard
 	boot    string // names this process in the ids of events
 	buffers sync.Pool
+	fixed   fixtures
 	streams atomic.Int64 // event streams that are open
 
 	ctx  context.Context // ends the event streams
@@ -77,6 +78,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, node: cfg.Node, log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
 		guard: newGuard(cfg.Advertised), boot: rand.Text()[:8]}
 	s.routes = newRoutes(s.metrics)
+	s.fixed = newFixtures(s.routes.table)
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s

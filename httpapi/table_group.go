@@ -52,7 +52,7 @@ var groupRoutes = []route{
 	}},
 	{http.MethodPost, "/v1/restore", postRestore, []string{"foreign"}, about{
 		id: "restore", does: "Take a backup in, in place of all lists", more: "A new epoch begins: entity tags and cursors of before are refused.",
-		how: asks, body: formats{"application/octet-stream": ""}, gives: api.Restored{Epoch: 8, Rev: 42, Lists: 1, Entries: 1, Group: "k4x7", Made: then},
+		how: asks | indexed, body: formats{"application/octet-stream": ""}, gives: api.Restored{Epoch: 8, Rev: 42, Lists: 1, Entries: 1, Group: "k4x7", Made: then},
 		fails: []api.Code{api.CodeConflict, api.CodeStorage, api.CodeVersion},
 	}},
 	{http.MethodGet, "/v1/hash", accept(nil, getHash), nil, about{
@@ -63,5 +63,8 @@ var groupRoutes = []route{
 var nodeRoutes = []route{
 	{http.MethodGet, "/livez", live, nil, about{id: "live", does: "Whether the process answers", gives: text("OK")}},
 	{http.MethodGet, "/readyz", ready, nil, about{id: "ready", does: "Whether the node should be sent requests", how: asks, gives: text("OK")}},
+	{http.MethodGet, "/openapi.json", getDescription, nil, about{
+		id: "getDescription", does: "This description", how: fixed, gives: formats{"application/json": ""},
+	}},
 	{http.MethodGet, "/metrics", serveMetrics, nil, about{id: "metrics", does: "What Prometheus reads", gives: text("")}},
 }

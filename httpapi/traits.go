@@ -49,6 +49,9 @@ func (r *route) asks() (names []string) {
 	if r.how&(matches|tagged) != 0 {
 		names = append(names, "If-Match", "If-None-Match")
 	}
+	if r.how&fixed != 0 {
+		names = append(names, "If-None-Match")
+	}
 	if r.how&writes != 0 {
 		names = append(names, "Idempotency-Key")
 	}
@@ -69,10 +72,10 @@ func (r *route) headers() (names []string) {
 	if r.how&located != 0 {
 		names = append(names, "Location")
 	}
-	if r.how&tagged != 0 {
+	if r.how&(tagged|fixed) != 0 {
 		names = append(names, "ETag")
 	}
-	if r.how&(reads|writes) != 0 {
+	if r.how&(reads|writes|indexed) != 0 {
 		names = append(names, "Todod-Index")
 	}
 	if r.how&reads != 0 {

@@ -181,7 +181,7 @@ type JoinAddr struct {
 
 // Transfer is the body of POST /v1/cluster/transfer; To may be "" for any voter.
 type Transfer struct {
-	To string `json:"to"`
+	To string `json:"to,omitempty"`
 }
 
 // Registry is the leader's registry of list processes.

@@ -160,6 +160,9 @@ func (s *Schemas) field(t reflect.Type, owner, name string) *Schema {
 		s.Missing = append(s.Missing, owner+"."+name)
 		return field
 	}
+	if word.Type != nil && field.Type != nil && !slices.Equal(word.Type, field.Type) {
+		s.Missing = append(s.Missing, owner+"."+name+" (the word for "+name+" means another type)")
+	}
 	return lay(&word, field)
 }
 

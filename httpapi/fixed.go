@@ -1,0 +1,63 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+
+	"todod/httpapi/api"
+)
+
+// fixtures are the answers that are the same as long as the program is. Each is made when it is asked
+// for first: most nodes are never asked.
+type fixtures struct {
+	description func() fixture
+}
+
+// fixture is one of them.
+type fixture struct {
+	body []byte
+	tag  string // between the quotes of its ETag
+	err  error
+}
+
+func newFixture(body []byte, err error) fixture {
+	sum := sha256.Sum256(body)
+	return fixture{body: body, tag: hex.EncodeToString(sum[:8]), err: err}
+}
+
+func newFixtures(table []route) fixtures {
+	description := sync.OnceValue(func() fixture { return newFixture(json.Marshal(describe(table))) })
+	return fixtures{description: description}
+}
+
+// getDescription is the description of the API, OpenAPI 3.1.
+func getDescription(req *request) error {
+	return req.sendFixture(req.s.fixed.description(), applicationJSON)
+}
+
+// sendFixture answers with a fixture, with 304 if the client has it.
+func (req *request) sendFixture(f fixture, kind []string) error {
+	if f.err != nil {
+		return &failure{code: api.CodeInternal, cause: f.err}
+	}
+	req.w.Header()["Etag"] = []string{`"` + f.tag + `"`}
+	if values := req.r.Header["If-None-Match"]; values != nil {
+		text := strings.Join(values, ",")
+		has := trim(text) == "*"
+		if !has {
+			err := eachTag("If-None-Match", text, func(opaque string, _ bool) { has = has || opaque == f.tag })
+			if err != nil {
+				return err
+			}
+		}
+		if has {
+			req.w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	return req.send(http.StatusOK, kind, f.body)
+}
