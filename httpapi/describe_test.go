@@ -47,13 +47,14 @@ func TestWhatLacksADescriptionIsNamed(t *testing.T) {
 			Reason string `json:"reason"`
 		}{}}},
 	})
-	want := []string{
+	for _, want := range []string{
 		"POST /v1/lists/{list}/undo has no description: give its row in table.go an about{id, does, ...}, as its neighbours have",
 		"the glossary has no word for the parameter why of POST /v1/lists/{list}/undo",
 		"the glossary has no word for the field .reason",
-	}
-	if !slices.Equal(missing, want) {
-		t.Errorf("missing: %q", missing)
+	} {
+		if !slices.Contains(missing, want) {
+			t.Errorf("nothing says that %s, only %q", want, missing)
+		}
 	}
 }
 

@@ -26,7 +26,6 @@ type Schema struct {
 	Items       *Schema      `json:"items,omitempty"`
 	MinItems    int          `json:"minItems,omitempty"`
 	MaxItems    int          `json:"maxItems,omitempty"`
-	UniqueItems bool         `json:"uniqueItems,omitempty"`
 	Properties  Map[*Schema] `json:"properties,omitempty"`
 	Required    []string     `json:"required,omitempty"`
 	Additional  any          `json:"additionalProperties,omitempty"` // false, or the schema of all others
