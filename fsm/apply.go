@@ -207,7 +207,11 @@ func (r *Replica) applyTodo(cmd *todo.Command) Result {
 	}
 	m.Rev, res.Rev = rev, rev
 	r.storeStage()
-	r.storeChange(rev, out.Items)
+	changed := out.Items
+	if len(out.Also) > 0 {
+		changed = slices.Concat(changed, out.Also)
+	}
+	r.storeChange(rev, changed)
 	return res
 }
 
@@ -223,6 +227,14 @@ func (v *applyView) UID(num uint64, uid string) uint64 {
 		return decodeID(b)
 	}
 	return 0
+}
+
+func (v *applyView) Children(num, parent uint64, limit int) (ids []uint64) {
+	prefix := numKey(tabParent, num, parent)
+	for _, key := range v.store.rows().keys(prefix, after(prefix), limit) {
+		ids = append(ids, lastNum(key))
+	}
+	return ids
 }
 
 func (v *applyView) Entry(num, id uint64) (todo.Entry, bool) {

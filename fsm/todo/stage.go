@@ -14,6 +14,7 @@ type Stage struct {
 	Entries  []StageEntry // entries that changed, as they are now
 	Unlinked []uint64     // internal numbers of lists that were deleted
 
+	also    []Item // for Outcome
 	listAt  map[string]int
 	entryAt map[entryKey]int
 	uidAt   map[uidKey]uint64 // which entry took a uid last
@@ -51,6 +52,7 @@ func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
 	clear(s.listAt)
 	clear(s.entryAt)
 	clear(s.uidAt)
+	s.also = nil
 	s.nextNum, s.rules = s.view.NextNum(), cmd.Rules
 	items := make([]Item, 0, len(cmd.Ops))
 	for i := range cmd.Ops {
@@ -60,7 +62,7 @@ func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
 		}
 		items = append(items, item)
 	}
-	return Outcome{Items: items}
+	return Outcome{Items: items, Also: s.also}
 }
 
 // refused is the outcome of a command whose operation at was refused; item is what stood in its way, of kind
@@ -207,6 +209,9 @@ func (s *Stage) fits(num uint64, e, old *Entry) Code {
 		if id := s.uid(num, uid); id != 0 && id != e.ID {
 			return UIDTaken
 		}
+	}
+	if parent := e.More.Get().Parent; parent != 0 && (old == nil || old.More.Get().Parent != parent) {
+		return s.under(num, e, parent, old != nil)
 	}
 	return OK
 }

@@ -2,6 +2,7 @@ package todo
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,15 @@ func (m *memory) UID(num uint64, uid string) uint64 {
 		}
 	}
 	return 0
+}
+func (m *memory) Children(num, parent uint64, limit int) (ids []uint64) {
+	for key, e := range m.entries {
+		if key.num == num && e.More.Get().Parent == parent {
+			ids = append(ids, key.id)
+		}
+	}
+	slices.Sort(ids)
+	return ids[:min(limit, len(ids))]
 }
 func (m *memory) NextNum() uint64 { return m.next }
 func (m *memory) Epoch() uint64   { return 7 }

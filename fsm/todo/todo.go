@@ -213,6 +213,7 @@ type Outcome struct {
 	Code  Code
 	At    int    // the operation that was refused, counted from 0
 	Items []Item // one for each operation when Code is OK; else what stands in the way, if that can be shown
+	Also  []Item // what the operations took along: the entries below the one that each names
 }
 
 // Changed reports whether the command changed anything, and so takes a rev.
@@ -233,6 +234,8 @@ type View interface {
 	Entry(num, id uint64) (Entry, bool)
 	// UID returns the entry of the list with that internal number that has a uid, 0 if none has.
 	UID(num uint64, uid string) uint64
+	// Children returns the ids of the entries below an entry, in order, at most limit.
+	Children(num, parent uint64, limit int) []uint64
 	// NextNum returns the internal number the next new list takes.
 	NextNum() uint64
 	// Epoch is the epoch that tags are compared with.
