@@ -34,6 +34,7 @@ var layers = map[string][]string{
 	"todod/fsm/todo": {},
 	// What a command is worked out with before it is proposed, and read with; never part of Apply.
 	"todod/fsm/todo/due":    {"todod/fsm/todo"},
+	"todod/fsm/todo/recur":  {"todod/fsm/todo", "todod/fsm/todo/due"},
 	"todod/fsm/todo/fold":   {},
 	"todod/fsm/todo/filter": {"todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/fold"},
 	"todod/fsm/boltfile":    {},
@@ -63,7 +64,7 @@ var layers = map[string][]string{
 // What is of the standard library it must not import.
 var never = map[string][]string{
 	"todod/fsm/todo":    {"net", "os", "math/rand", "math/rand/v2", "crypto/rand"},
-	"todod/fsm":         {"todod/fsm/todo/due", "todod/fsm/todo/fold", "todod/fsm/todo/filter"},
+	"todod/fsm":         {"todod/fsm/todo/due", "todod/fsm/todo/fold", "todod/fsm/todo/filter", "todod/fsm/todo/recur"},
 	"todod/httpapi/api": {"github.com/hashicorp/raft", "go.etcd.io/bbolt", "todod/server", "todod/fsm"},
 	"todod/cmd/todo":    {"github.com/hashicorp/raft", "go.etcd.io/bbolt", "todod/server", "todod/fsm"},
 }
