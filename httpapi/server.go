@@ -25,6 +25,7 @@ type Config struct {
 	Logger     *slog.Logger         // none by default
 	Metrics    *prometheus.Registry // shown at /metrics; a new one by default
 	Advertised []string             // addresses or host names by which others reach this node
+	Origins    []string             // those whose web pages may use the API, as CheckOrigin takes them; none by default
 
 	RequestTimeout time.Duration // the most a request may take; 5 s by default
 	HeaderTimeout  time.Duration // the most its header may take; 5 s by default
@@ -63,6 +64,7 @@ type Server struct {
 	metrics *metrics
 	routes  *routes
 	guard   guard
+	cors    cors
 	boot    string // names this process in the ids of events
 	buffers sync.Pool
 	fixed   fixtures
@@ -76,7 +78,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	cfg.fill()
 	s := &Server{cfg: cfg, node: cfg.Node, log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
-		guard: newGuard(cfg.Advertised), boot: rand.Text()[:8]}
+		guard: newGuard(cfg.Advertised, cfg.Origins), cors: newCORS(cfg.Origins), boot: rand.Text()[:8]}
 	s.routes = newRoutes(s.metrics)
 	s.fixed = newFixtures(s.routes.table)
 	s.buffers.New = func() any { return new(bytes.Buffer) }
@@ -142,6 +144,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serve(req *request, res *resource, me *method) error {
 	if err := s.guard.check(req.r); err != nil {
 		return err
+	}
+	if s.cors.origins != nil && s.cors.share(req, res) {
+		return nil
 	}
 	if me == nil {
 		return res.refuse(req.r)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"todod/cmd/internal/cli"
+	"todod/httpapi"
 	"todod/httpapi/api"
 	"todod/server"
 )
@@ -21,6 +22,7 @@ type serveFlags struct {
 	cfg       server.Config
 	http      string
 	pprof     string
+	origins   []string
 	logLevel  string
 	logFormat string
 }
@@ -30,6 +32,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&c.ID, "id", "", "the node's `NAME`, unique in the group: 1-64 of A-Z a-z 0-9 . _ - (default the only node in --data, else the host name)")
 	fs.StringVar(&c.Data, "data", "./data", "the node's files live in `DIR`/ID")
 	fs.StringVar(&f.http, "http", "127.0.0.1:5454", "`ADDR` where clients come in")
+	fs.StringSliceVar(&f.origins, "cors-origin", nil, "let web pages of `ORIGIN[,ORIGIN...]` (https://todo.example) use the API (default none)")
 	fs.StringVar(&c.Raft, "raft", "127.0.0.1:7454", "`ADDR` where the other nodes come in")
 	fs.StringVar(&c.AdvertiseHTTP, "advertise-http", "", "`ADDR` that clients and other nodes are told (default as bound)")
 	fs.StringVar(&c.AdvertiseRaft, "advertise-raft", "", "`ADDR` that the other nodes are told (default as bound)")
@@ -71,6 +74,11 @@ func (f *serveFlags) check() error {
 		}
 		if err := server.CheckAddr(a.flag, a.addr, a.insecure); err != nil {
 			return cli.UsageError("%w", err)
+		}
+	}
+	for _, o := range f.origins {
+		if err := httpapi.CheckOrigin(o); err != nil {
+			return cli.UsageError("--cors-origin %q %w", o, err)
 		}
 	}
 	if len(c.Join) > 0 {

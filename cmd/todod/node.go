@@ -16,12 +16,13 @@ import (
 func contacts() server.Contacts { return httpapi.NewContacts() }
 
 // face is the HTTP server of a node.
-func face(n *server.Node, cfg server.Config, log *slog.Logger, reg *prometheus.Registry) *http.Server {
+func face(n *server.Node, cfg server.Config, origins []string, log *slog.Logger, reg *prometheus.Registry) *http.Server {
 	return httpapi.New(httpapi.Config{
 		Node:           n,
 		Logger:         log,
 		Metrics:        reg,
 		Advertised:     []string{cfg.AdvertiseHTTP},
+		Origins:        origins,
 		RequestTimeout: cfg.RequestTimeout,
 	}).HTTPServer()
 }

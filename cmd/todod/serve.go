@@ -113,7 +113,7 @@ func serve(f *serveFlags, log *slog.Logger) error {
 	if err != nil {
 		return ended(err)
 	}
-	web := face(node, cfg, log, reg)
+	web := face(node, cfg, f.origins, log, reg)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	log.Info("serving", "id", node.ID(), "http", listener.Addr().String(), "version", cfg.Version)
