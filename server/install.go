@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"strconv"
 	"sync"
@@ -111,6 +112,28 @@ func (e *engine) install(rpc raft.RPC, req *raft.InstallSnapshotRequest) bool {
 	e.node.log.Warn("the replica of the leader came in place of a log that went on without it: Raft begins anew", "index", req.LastLogIndex)
 	e.node.renew(e)
 	return false
+}
+
+// coming is a replica on its way here. Raft reads it in its main goroutine, without a deadline: until all of it has come, this
+// node neither misses its leader nor votes nor ends. A leader that vanishes in the middle, as a machine does that loses its
+// power, would take it along for as long as TCP waits, and in a group of three the one node left could not be
+// elected. So the streams from a leader are given up when nothing comes, or when this engine ends.
+type coming struct {
+	io.Reader
+	e    *engine
+	from string
+}
+
+func (e *engine) coming(req *raft.InstallSnapshotRequest, r io.Reader) io.Reader {
+	return &coming{r, e, string(req.ID)}
+}
+
+func (c *coming) Read(b []byte) (int, error) {
+	ctx, cancel := context.WithTimeout(c.e.ctx, replicaSilence)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { c.e.node.port.HangUp(c.from) })
+	defer stop()
+	return c.Reader.Read(b)
 }
 
 // lastInMind is the index of what Raft takes for the last entry of its log.

@@ -2,8 +2,11 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,6 +216,100 @@ func TestLateReplica(t *testing.T) {
 		}
 		if after := n.engine().replica.Hash(); after != before {
 			t.Errorf("it was at %+v and is at %+v", before, after)
+		}
+		s.check()
+	})
+}
+
+// halfReplica has the next replica that a leader sends stop in the middle, as where a machine loses its power: it returns the
+// leader, cut off from all others, and the follower that waits for the rest of it.
+func halfReplica(t *testing.T, s *sim) (leader, behind string) {
+	t.Helper()
+	var armed atomic.Bool
+	cut := make(chan struct{})
+	s.set = func(c *Config) {
+		dial := c.Dial
+		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, addr)
+			return &halting{conn, func() {
+				if armed.Swap(false) {
+					s.isolate(leader)
+					close(cut)
+				}
+			}}, err
+		}
+	}
+	s.group(3)
+	leader = s.named("leader")
+	behind = s.followers()[0]
+	s.crash(behind)
+	for range trailingLogs + 300 {
+		if _, err := s.add(leader, "bob", WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.settle()
+	if err := s.node(leader).engine().raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(true)
+	if _, err := s.start(behind, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-cut
+	return leader, behind
+}
+
+// halting tells when a large piece is about to go out: of a replica, since the log's entries are small here.
+type halting struct {
+	net.Conn
+	large func()
+}
+
+func (h *halting) Write(b []byte) (int, error) {
+	if len(b) > 64<<10 {
+		h.large()
+	}
+	return h.Conn.Write(b)
+}
+
+// A leader that vanishes while it sends a replica takes nobody along: who waits for the rest of it gives it up, and votes.
+func TestLeaderVanishesAsItSendsAReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t)
+		leader, behind := halfReplica(t, s)
+		began := time.Now()
+		s.await("another leader", func() bool { l := s.leader(); return l != nil && l.id != leader })
+		if took := time.Since(began); took > replicaSilence+3*time.Second {
+			t.Errorf("another leads after %s", took)
+		}
+		s.net.heal()
+		s.check()
+		if s.node(behind).Ready() != nil {
+			t.Error(behind, s.node(behind).Ready())
+		}
+	})
+}
+
+// A node that is told to end does not wait for the rest of a replica.
+func TestStopInTheMiddleOfAReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t)
+		_, behind := halfReplica(t, s)
+		began := time.Now()
+		n := s.node(behind)
+		s.mu.Lock()
+		delete(s.live, behind)
+		s.mu.Unlock()
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %s to end", took)
+		}
+		s.net.heal()
+		if _, err := s.start(behind, nil); err != nil {
+			t.Fatal(err)
 		}
 		s.check()
 	})

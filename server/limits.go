@@ -115,6 +115,9 @@ const (
 	maxAppendEntries = 64
 	// logCache is how many of the newest log entries are kept in memory for followers.
 	logCache = 512
+	// replicaSilence is how long nothing may come of a replica that a leader sends: no shorter than what TCP takes to
+	// send again what was lost three times, and as long as a node may be silent before it counts as down.
+	replicaSilence = downAfter
 	// transportTimeout bounds one exchange between two Rafts.
 	transportTimeout = 10 * time.Second
 	// pingTimeout is how long a call that should be answered at once may take.

@@ -21,6 +21,7 @@ type transport struct {
 	// sent is told when a replica came to a peer; install takes one that came here, and says whether to go on.
 	sent    func(to string)
 	install func(raft.RPC, *raft.InstallSnapshotRequest) bool
+	coming  func(*raft.InstallSnapshotRequest, io.Reader) io.Reader     // its replica
 	fit     func(*raft.AppendEntriesRequest) *raft.AppendEntriesRequest // makes of a message what Raft may act on
 	in      chan raft.RPC
 	raft    atomic.Pointer[raft.Raft] // nil until it runs
@@ -39,7 +40,7 @@ var (
 
 func newTransport(e *engine) *transport {
 	n := e.node
-	t := &transport{term: &e.logs.term, sent: e.sent, install: e.install, fit: e.fit, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
+	t := &transport{term: &e.logs.term, sent: e.sent, install: e.install, coming: e.coming, fit: e.fit, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.port.RaftLayer(), MaxPool: 3, Timeout: transportTimeout,
 		Logger: newHclogger(n.log), MsgpackUseNewTimeFormat: true,
@@ -54,11 +55,14 @@ func (t *transport) pump() {
 		select {
 		case rpc := <-t.NetworkTransport.Consumer():
 			t.listen(rpc)
-			if req, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok && t.raft.Load() != nil {
-				if !t.install(rpc, req) {
-					return
+			if req, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
+				rpc.Reader = t.coming(req, rpc.Reader)
+				if t.raft.Load() != nil {
+					if !t.install(rpc, req) {
+						return
+					}
+					continue
 				}
-				continue
 			}
 			if req, ok := rpc.Command.(*raft.AppendEntriesRequest); ok && t.raft.Load() != nil {
 				rpc.Command = t.fit(req)

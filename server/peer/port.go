@@ -42,7 +42,7 @@ type Port struct {
 	clients map[string]*Client
 	conns   map[net.Conn]Identity // that peers opened; empty before it is known whose it is
 	greets  []net.Conn            // those whose handshake is under way, the oldest first
-	streams map[string]int        // Raft's streams that each peer's process has opened, by its boot
+	streams map[*tracked]bool     // Raft's streams that peers have opened
 	raft    *raftLayer            // where Raft's streams go; nil while there is no Raft
 	told    map[string]time.Time  // when a refusal was last logged
 }
@@ -59,7 +59,7 @@ const (
 
 // NewPort begins to listen.
 func NewPort(cfg Config) *Port {
-	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]Identity{}, streams: map[string]int{},
+	p := &Port{cfg: cfg, clients: map[string]*Client{}, conns: map[net.Conn]Identity{}, streams: map[*tracked]bool{},
 		told: map[string]time.Time{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.done.Go(p.listen)
@@ -188,7 +188,7 @@ func (p *Port) admit(conn net.Conn) {
 			return
 		}
 		if h.kind == streamRaft {
-			p.toRaft(conn, h.from.Boot)
+			p.toRaft(conn, h.from)
 			return
 		}
 		p.answer(conn, h.from)

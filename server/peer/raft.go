@@ -36,12 +36,12 @@ func Target(id raft.ServerID, addr raft.ServerAddress) raft.ServerAddress {
 	return raft.ServerAddress(string(id) + "@" + string(addr))
 }
 
-func (p *Port) toRaft(conn net.Conn, boot string) {
+func (p *Port) toRaft(conn net.Conn, from Identity) {
+	t := &tracked{Conn: conn, p: p, from: from}
 	p.mu.Lock()
 	l := p.raft
-	p.streams[boot]++
+	p.streams[t] = true
 	p.mu.Unlock()
-	t := &tracked{Conn: conn, p: p, boot: boot}
 	if l == nil {
 		t.Close()
 		return
@@ -57,17 +57,33 @@ func (p *Port) toRaft(conn net.Conn, boot string) {
 
 // RaftStreams is how many streams a process has opened to this node's Raft that are not yet dealt
 // with to their end. Once it is 0 for a dead process, all it ever sent is in the log or lost.
-func (p *Port) RaftStreams(boot string) int {
+func (p *Port) RaftStreams(boot string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.streams[boot]
+	for t := range p.streams {
+		if t.from.Boot == boot {
+			n++
+		}
+	}
+	return n
+}
+
+// HangUp ends the streams that a node has opened to this node's Raft, whoever reads from them.
+func (p *Port) HangUp(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for t := range p.streams {
+		if t.from.Node == id {
+			t.Conn.Close() // the stream counts until its reader has noticed
+		}
+	}
 }
 
 // tracked is an accepted connection of Raft's, which the port forgets when it is closed.
 type tracked struct {
 	net.Conn
 	p    *Port
-	boot string
+	from Identity
 	once sync.Once
 }
 
@@ -76,9 +92,7 @@ func (t *tracked) Close() error {
 		t.p.drop(t.Conn)
 		t.p.mu.Lock()
 		defer t.p.mu.Unlock()
-		if t.p.streams[t.boot]--; t.p.streams[t.boot] <= 0 {
-			delete(t.p.streams, t.boot)
-		}
+		delete(t.p.streams, t)
 	})
 	return nil
 }
@@ -123,6 +137,16 @@ func (l *raftLayer) Dial(target raft.ServerAddress, timeout time.Duration) (net.
 type dialled struct {
 	net.Conn
 	p *Port
+}
+
+// streamTimeout is how long a peer may not take what Raft sends it. Raft has a deadline of its own for all but a
+// pipeline, but that for a replica grows with it, by 10 s for each 256 KiB: hours, where a machine vanished.
+const streamTimeout = 10 * time.Second
+
+func (d *dialled) Write(b []byte) (int, error) {
+	stuck := time.AfterFunc(streamTimeout, func() { d.Conn.Close() })
+	defer stuck.Stop()
+	return d.Conn.Write(b)
 }
 
 func (d *dialled) Close() error {

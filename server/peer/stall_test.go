@@ -117,3 +117,35 @@ func TestAShortCallEndsNoStream(t *testing.T) {
 		}
 	})
 }
+
+// What Raft sends to a machine that vanished waits for as long as one exchange may take, however much there is of it.
+func TestAStreamThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		d := &dialled{near, &Port{}}
+		go func() {
+			for range 10 {
+				time.Sleep(streamTimeout - time.Second) // slow, and alive
+				if _, err := far.Read(make([]byte, 1)); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		for range 10 {
+			if _, err := d.Write([]byte{1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		if n, err := d.Write([]byte{1}); err == nil {
+			t.Errorf("%d bytes are taken", n)
+		}
+		if took := time.Since(began); took != streamTimeout {
+			t.Errorf("given up after %s", took)
+		}
+		if _, err := far.Read(make([]byte, 1)); err == nil {
+			t.Error("the stream lives")
+		}
+	})
+}
