@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"todod/fsm/todo"
+	"todod/fsm/todo/due"
 	"todod/httpapi/api"
 )
 
@@ -37,6 +38,12 @@ func appendEntry(b []byte, list string, e *todo.Entry) []byte {
 	if e.More != nil {
 		b = appendMore(b, e.More)
 	}
+	if e.Date != "" {
+		b = appendString(append(b, `,"due":`...), due.Text(e))
+	}
+	if completed := e.More.Get().Completed; completed != 0 {
+		b = appendTime(append(b, `,"completed":`...), completed)
+	}
 	return append(b, '}')
 }
 
@@ -58,9 +65,6 @@ func appendMore(b []byte, m *todo.More) []byte {
 	b = appendField(b, `,"uid":`, m.UID)
 	if m.X != "" {
 		b = append(append(b, `,"x":`...), m.X...)
-	}
-	if m.Completed != 0 {
-		b = appendTime(append(b, `,"completed":`...), m.Completed)
 	}
 	return b
 }
@@ -175,7 +179,7 @@ func appendEscape(b []byte, char string) []byte {
 // wireEntry is an entry for encoding/json.
 func wireEntry(list string, e *todo.Entry) api.Entry {
 	w := api.Entry{List: list, ID: e.ID, Title: e.Title, Date: e.Date, Done: e.Done, Rev: e.Rev,
-		Created: time.UnixMilli(e.Created).UTC(), Updated: time.UnixMilli(e.Updated).UTC()}
+		Created: time.UnixMilli(e.Created).UTC(), Updated: time.UnixMilli(e.Updated).UTC(), Due: due.Text(e)}
 	m := e.More
 	if m == nil {
 		return w

@@ -12,7 +12,7 @@ import (
 	"todod/httpapi/api"
 )
 
-const entryOne = `{"list":"bob","id":1,"title":"Dentist","date":"2018-12-19","done":false,"rev":1,"created":"2018-12-19T11:00:00.002Z","updated":"2018-12-19T11:00:00.002Z"}`
+const entryOne = `{"list":"bob","id":1,"title":"Dentist","date":"2018-12-19","done":false,"rev":1,"created":"2018-12-19T11:00:00.002Z","updated":"2018-12-19T11:00:00.002Z","due":"2018-12-19"}`
 
 func TestTheLifeOfAnEntry(t *testing.T) {
 	w := newWorld(t)

@@ -13,6 +13,7 @@ import (
 
 	"todod/fsm"
 	"todod/fsm/todo"
+	"todod/fsm/todo/propose"
 	"todod/server"
 )
 
@@ -91,7 +92,7 @@ func (n *testNode) apply(cmds ...*fsm.Command) fsm.Result {
 }
 
 func (n *testNode) Write(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error) {
-	if err := cmd.Check(); err != nil {
+	if err := propose.Check(&cmd); err != nil {
 		return fsm.Result{}, err
 	}
 	n.mu.Lock()

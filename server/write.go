@@ -6,6 +6,7 @@ import (
 
 	"todod/fsm"
 	"todod/fsm/todo"
+	"todod/fsm/todo/propose"
 )
 
 // maxTries is how often a write may arrive at a leader: once more after the first broke, under
@@ -17,7 +18,7 @@ const maxTries = 2
 // disk. A refusal is in Result.Code. An error is a *todo.Invalid for a command that is
 // wrong in itself, else an *Error whose Outcome is true. It may be called concurrently.
 func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (fsm.Result, error) {
-	if err := cmd.Check(); err != nil {
+	if err := propose.Check(&cmd); err != nil {
 		return fsm.Result{}, err
 	}
 	if !n.gate.TryRLock() {

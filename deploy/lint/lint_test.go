@@ -33,17 +33,18 @@ const (
 var layers = map[string][]string{
 	"todod/fsm/todo": {},
 	// What a command is worked out with before it is proposed, and read with; never part of Apply.
-	"todod/fsm/todo/due":    {"todod/fsm/todo"},
-	"todod/fsm/todo/recur":  {"todod/fsm/todo", "todod/fsm/todo/due"},
-	"todod/fsm/todo/fold":   {},
-	"todod/fsm/todo/filter": {"todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/fold"},
-	"todod/fsm/boltfile":    {},
-	"todod/fsm":             {"todod/fsm/todo", "todod/fsm/boltfile"},
-	"todod/server":          {"todod/fsm", "todod/fsm/todo"},
-	"todod/httpapi/api":     {"todod/fsm/todo"},
+	"todod/fsm/todo/due":     {"todod/fsm/todo"},
+	"todod/fsm/todo/recur":   {"todod/fsm/todo", "todod/fsm/todo/due"},
+	"todod/fsm/todo/propose": {"todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/recur"},
+	"todod/fsm/todo/fold":    {},
+	"todod/fsm/todo/filter":  {"todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/fold"},
+	"todod/fsm/boltfile":     {},
+	"todod/fsm":              {"todod/fsm/todo", "todod/fsm/boltfile"},
+	"todod/server":           {"todod/fsm", "todod/fsm/todo", "todod/fsm/todo/propose"},
+	"todod/httpapi/api":      {"todod/fsm/todo"},
 	// The formats of files know what an entry is on the wire, and nothing of a node.
 	"todod/httpapi/format": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due"},
-	"todod/httpapi": {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/filter",
+	"todod/httpapi": {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/filter", "todod/fsm/todo/propose",
 		"todod/httpapi/api", "todod/httpapi/format"},
 	// What both programs share is the person's side: it may know no more than cmd/todo.
 	"todod/cmd/internal/cli":     {"todod/httpapi/api", "todod/fsm/todo"},
@@ -64,7 +65,7 @@ var layers = map[string][]string{
 // What is of the standard library it must not import.
 var never = map[string][]string{
 	"todod/fsm/todo":    {"net", "os", "math/rand", "math/rand/v2", "crypto/rand"},
-	"todod/fsm":         {"todod/fsm/todo/due", "todod/fsm/todo/fold", "todod/fsm/todo/filter", "todod/fsm/todo/recur"},
+	"todod/fsm":         {"todod/fsm/todo/due", "todod/fsm/todo/fold", "todod/fsm/todo/filter", "todod/fsm/todo/recur", "todod/fsm/todo/propose"},
 	"todod/httpapi/api": {"github.com/hashicorp/raft", "go.etcd.io/bbolt", "todod/server", "todod/fsm"},
 	"todod/cmd/todo":    {"github.com/hashicorp/raft", "go.etcd.io/bbolt", "todod/server", "todod/fsm"},
 }

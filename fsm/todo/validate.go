@@ -80,9 +80,10 @@ func Date(date string) error {
 	return nil
 }
 
-// Check validates a whole command and puts its list names into NFC, in place.
+// Check validates a whole command and puts its list names into NFC, in place. Then it asks more about
+// each operation, which may change it too: what needs zones is judged in packages above this one.
 // In a batch the error names the command by its place. For use before proposing only.
-func (c *Command) Check() error {
+func (c *Command) Check(more ...func(*Op) error) error {
 	if len(c.Ops) == 0 {
 		return invalid("commands", "must not be empty")
 	}
@@ -90,7 +91,13 @@ func (c *Command) Check() error {
 		return invalid("commands", "must be at most %d", MaxBatch)
 	}
 	for i := range c.Ops {
-		if err := c.Ops[i].check(); err != nil {
+		err := c.Ops[i].check()
+		for _, ask := range more {
+			if err == nil {
+				err = ask(&c.Ops[i])
+			}
+		}
+		if err != nil {
 			if inv, ok := err.(*Invalid); ok && c.Batch {
 				inv.Field = fmt.Sprintf("commands[%d].%s", i, inv.Field)
 			}

@@ -17,7 +17,12 @@ const (
 
 // Text is when an entry is due, as it was meant: its date; with a time, that on the wall, and with a zone, also the
 // offset there. It is "" if the entry has no date. What names a zone that this program does not know floats.
-func Text(e *todo.Entry) string { return string(Append(nil, e)) }
+func Text(e *todo.Entry) string {
+	if e.More == nil {
+		return e.Date
+	}
+	return string(Append(make([]byte, 0, 32), e))
+}
 
 // Append appends the Text of an entry to b.
 func Append(b []byte, e *todo.Entry) []byte {
