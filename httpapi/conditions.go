@@ -101,6 +101,7 @@ func quoted(text string) int {
 
 // parseTag reads what stands between the quotes. Only the spelling that we send is ours.
 func parseTag(text string) todo.Tag {
+	text = strings.TrimSuffix(text, gzipSuffix)
 	left, right, _ := strings.Cut(text, ".")
 	epoch, err1 := strconv.ParseUint(left, 10, 64)
 	rev, err2 := strconv.ParseUint(right, 10, 64)

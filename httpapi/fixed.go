@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,14 +22,19 @@ type fixtures struct {
 
 // fixture is one of them.
 type fixture struct {
-	body []byte
-	tag  string // between the quotes of its ETag
-	err  error
+	body   []byte
+	zipped []byte // compressed as well as can be, for it is done once
+	tag    string // between the quotes of its ETag
+	err    error
 }
 
 func newFixture(body []byte, err error) fixture {
 	sum := sha256.Sum256(body)
-	return fixture{body: body, tag: hex.EncodeToString(sum[:8]), err: err}
+	var buf bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	_, werr := z.Write(body)
+	cerr := z.Close()
+	return fixture{body: body, zipped: buf.Bytes(), tag: hex.EncodeToString(sum[:8]), err: errors.Join(err, werr, cerr)}
 }
 
 func newFixtures(table []route) fixtures {
@@ -49,15 +57,19 @@ func (req *request) sendFixture(f fixture, kind []string) error {
 		text := strings.Join(values, ",")
 		has := trim(text) == "*"
 		if !has {
-			err := eachTag("If-None-Match", text, func(opaque string, _ bool) { has = has || opaque == f.tag })
+			err := eachTag("If-None-Match", text, func(opaque string, _ bool) { has = has || strings.TrimSuffix(opaque, gzipSuffix) == f.tag })
 			if err != nil {
 				return err
 			}
 		}
 		if has {
-			req.w.WriteHeader(http.StatusNotModified)
-			return nil
+			return req.notModified()
 		}
 	}
-	return req.send(http.StatusOK, kind, f.body)
+	req.vary()
+	if acceptsGzip(req.r.Header["Accept-Encoding"]) {
+		req.encoded()
+		return req.sendBytes(http.StatusOK, kind, f.zipped)
+	}
+	return req.sendBytes(http.StatusOK, kind, f.body)
 }

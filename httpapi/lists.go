@@ -30,31 +30,36 @@ func getLists(req *request) error {
 			return err
 		}
 	}
-	page, err := req.readLists(prefix, limit, at)
-	if err != nil {
+	page, ok, err := req.readLists(prefix, limit, at)
+	if !ok {
 		return err
 	}
 	return req.sendJSON(http.StatusOK, applicationJSON, page)
 }
 
-func (req *request) readLists(prefix string, limit int, at cursor) (api.Lists, error) {
+// readLists makes a page of lists; false if the answer is an error or 304. Its tag is that of the whole store:
+// which lists there are, and what is in them, has no rev of its own.
+func (req *request) readLists(prefix string, limit int, at cursor) (page api.Lists, ok bool, err error) {
 	r, err := req.read(server.Linearizable)
 	if err != nil {
-		return api.Lists{}, err
+		return page, false, err
 	}
 	defer r.Close()
 	if at.stale(r.Epoch()) {
-		return api.Lists{}, errEpoch
+		return page, false, errEpoch
+	}
+	if ok, err := req.fresh(true, r.Epoch(), r.Rev()); !ok {
+		return page, false, err
 	}
 	lists, more := r.Lists(prefix, at.text, limit)
-	page := api.Lists{Lists: make([]api.List, len(lists))}
+	page = api.Lists{Lists: make([]api.List, len(lists))}
 	for i := range lists {
 		page.Lists[i] = wireList(&lists[i])
 	}
 	if more {
 		page.Next = cursor{epoch: r.Epoch(), query: at.query, text: lists[limit-1].Name}.String()
 	}
-	return page, nil
+	return page, true, nil
 }
 
 // prefix is the beginning of the names asked for, in NFC as names are. It may end in a space.

@@ -307,10 +307,20 @@ func (req *request) fresh(exists bool, epoch, rev uint64) (bool, error) {
 		return false, fail(api.CodePrecondition, "%s", refusals[todo.Precondition].detail)
 	}
 	if c.NoneMatch != nil && holds(c.NoneMatch, exists, at) {
-		req.w.WriteHeader(http.StatusNotModified)
-		return false, nil
+		return false, req.notModified()
 	}
 	return true, nil
+}
+
+// notModified answers 304, under the tag that the client has of what is there.
+func (req *request) notModified() error {
+	h := req.w.Header()
+	req.vary()
+	if zipped := gzipTag(h["Etag"][0]); strings.Contains(strings.Join(req.r.Header["If-None-Match"], ","), zipped) {
+		h["Etag"] = []string{zipped}
+	}
+	req.w.WriteHeader(http.StatusNotModified)
+	return nil
 }
 
 // holds differs from todo.Matches for the entries of a list that is not there: their page
@@ -331,6 +341,16 @@ func (req *request) tag(epoch, rev uint64) {
 
 // send answers with a body that is complete.
 func (req *request) send(status int, kind []string, body []byte) error {
+	if len(body) >= minGzip {
+		buf := req.s.buffer()
+		defer req.s.release(buf)
+		body = req.shorten(buf, kind, body)
+	}
+	return req.sendBytes(status, kind, body)
+}
+
+// sendBytes answers with just these bytes.
+func (req *request) sendBytes(status int, kind []string, body []byte) error {
 	h := req.w.Header()
 	h["Content-Type"] = kind
 	h["X-Content-Type-Options"] = noSniff

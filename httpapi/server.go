@@ -67,6 +67,7 @@ type Server struct {
 	cors    cors
 	boot    string // names this process in the ids of events
 	buffers sync.Pool
+	gzips   gzips
 	fixed   fixtures
 	streams atomic.Int64 // event streams that are open
 
@@ -78,7 +79,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	cfg.fill()
 	s := &Server{cfg: cfg, node: cfg.Node, log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
-		guard: newGuard(cfg.Advertised, cfg.Origins), cors: newCORS(cfg.Origins), boot: rand.Text()[:8]}
+		guard: newGuard(cfg.Advertised, cfg.Origins), cors: newCORS(cfg.Origins), gzips: newGzips(), boot: rand.Text()[:8]}
 	s.routes = newRoutes(s.metrics)
 	s.fixed = newFixtures(s.routes.table)
 	s.buffers.New = func() any { return new(bytes.Buffer) }

@@ -78,7 +78,8 @@ var entryRoutes = []route{
 var listRoutes = []route{
 	{http.MethodGet, "/v1/lists", getLists, listsParams, about{
 		id: "listLists", does: "A page of all lists, in the byte order of their names",
-		how: reads, gives: api.Lists{Lists: []api.List{bobs}},
+		more: "Its ETag changes with every change of any list.",
+		how:  reads | tagged, gives: api.Lists{Lists: []api.List{bobs}},
 	}},
 	{http.MethodGet, "/v1/lists/{list}", getList, readParams, about{
 		id: "getList", does: "What is known of a list beside its entries", how: reads | tagged, gives: bobs, fails: []api.Code{api.CodeNotFound},
