@@ -103,6 +103,7 @@ var formats = []*Format{
 	{Name: JSON, Type: "application/json", Suffix: ".json", encoder: newJSONEncoder, decoder: newJSONDecoder},
 	{Name: CSV, Type: "text/csv; charset=utf-8", Suffix: ".csv", encoder: newCSVEncoder, decoder: newCSVDecoder},
 	{Name: Todo, Type: "text/plain; charset=utf-8", Suffix: ".txt", encoder: newTodoEncoder, decoder: newTodoDecoder},
+	{Name: ICal, Type: "text/calendar; charset=utf-8", Suffix: ".ics", encoder: newICalEncoder, decoder: newICalDecoder},
 }
 
 // Find returns the format of that name, nil if there is none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -23,6 +24,9 @@ func fuzz(f *testing.F, format *Format, seeds ...string) {
 		for _, e := range entries {
 			if !utf8.ValidString(e.Title) || !utf8.ValidString(e.Notes) || !utf8.ValidString(e.UID) || !utf8.Valid(e.X) || e.Line < 1 {
 				t.Fatalf("%q made %+v", file, e)
+			}
+			if strings.ContainsFunc(strings.Join(e.Remarks, ""), unicode.IsControl) {
+				t.Fatalf("%q made the remarks %q", file, e.Remarks)
 			}
 		}
 		if len(file) < 4096 {

@@ -144,7 +144,7 @@ func read(t testing.TB, f *Format, r io.Reader) (entries []*Entry, faults []*Fau
 		case err == io.EOF:
 			return entries, faults
 		case errors.As(err, &fault):
-			if fault.Line < 1 || fault.Reason == "" || strings.ContainsAny(fault.Reason, "\n\r\x00") {
+			if fault.Line < 1 || fault.Reason == "" || strings.ContainsFunc(fault.Reason, unicode.IsControl) {
 				t.Fatalf("%s: a fault must be a sentence with its line: %+v", f.Name, fault)
 			}
 			faults = append(faults, fault)
@@ -176,6 +176,9 @@ func roundTrip(t *testing.T, f *Format, keep func(e *Entry)) {
 			want.Tags, want.Remind = slices.Clone(e.Tags), slices.Clone(e.Remind)
 			keep(&want)
 			got[i].Line = 0
+			if f.Name == ICal { // which takes x apart
+				want.X, got[i].X = sorted(t, want.X), sorted(t, got[i].X)
+			}
 			if !reflect.DeepEqual(&want, got[i]) {
 				rt.Fatalf("wrote\n%+v, read\n%+v, from\n%s", want, *got[i], file)
 			}
@@ -184,6 +187,23 @@ func roundTrip(t *testing.T, f *Format, keep func(e *Entry)) {
 			rt.Fatalf("a second export differs:\n%s\n%s", file, again)
 		}
 	})
+}
+
+// sorted is x with its names in order.
+func sorted(t testing.TB, x json.RawMessage) json.RawMessage {
+	t.Helper()
+	if x == nil {
+		return nil
+	}
+	var v map[string]any
+	if err := json.Unmarshal(x, &v); err != nil {
+		t.Fatal(err)
+	}
+	x, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
 }
 
 // refusal is a file and the one thing that is wrong with it.

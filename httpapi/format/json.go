@@ -168,7 +168,7 @@ func (d *jsonDecoder) head(name string) error {
 		return fatal(err)
 	}
 	if err := strict(raw); err != nil {
-		return end(line, "%s: %s", name, err)
+		return end(line, "%.64q %s", name, err)
 	}
 	switch name {
 	case "format":
@@ -177,7 +177,7 @@ func (d *jsonDecoder) head(name string) error {
 		}
 	case "version":
 		if string(raw) != "1" {
-			return end(line, "version %.20s of the format is not known to this program, which reads version %d", raw, jsonVersion)
+			return end(line, "version %.20q of the format is not known to this program, which reads version %d", raw, jsonVersion)
 		}
 	}
 	return nil

@@ -39,7 +39,7 @@ func TestJSONRefuses(t *testing.T) {
 	checkRefusals(t, Find(JSON), []refusal{
 		{"nothing", "", 0, "line 1: must be JSON: it ends too early"},
 		{"text", "hello", 0, "line 1: the file must be JSON: an object with entries, or an array of them"},
-		{"a later version", `{"format":"todod","version":2,"entries":[]}`, 0, "line 1: version 2 of the format is not known to this program, which reads version 1"},
+		{"a later version", `{"format":"todod","version":2,"entries":[]}`, 0, `line 1: version "2" of the format is not known to this program, which reads version 1`},
 		{"another format", `{"format":"other","version":1,"entries":[]}`, 0, `line 1: the format must be "todod"`},
 		{"no version", `{"entries":[]}`, 0, "line 1: the format and its version must stand before the entries"},
 		{"a doubled name before the entries", `{"format":"todod","format":"todod","entries":[]}`, 0, `line 1: "format" is given twice`},
