@@ -237,6 +237,10 @@ func (v *applyView) Children(num, parent uint64, limit int) (ids []uint64) {
 	return ids
 }
 
+func (v *applyView) Around(num uint64, at todo.Position, back bool, limit int) ([]todo.Position, todo.Position, bool) {
+	return v.store.rows().around(num, at, back, limit)
+}
+
 func (v *applyView) Entry(num, id uint64) (todo.Entry, bool) {
 	return v.store.rows().entry(num, id)
 }

@@ -156,6 +156,9 @@ func appendItems(b []byte, items []todo.Item) []byte {
 		b = appendBool(b, it.Changed)
 		b = appendBytes(b, it.List)
 		b = appendEntry(b, &it.Entry)
+		if it.Kind == todo.Move || it.Kind == todo.Copy {
+			b = binary.AppendUvarint(appendBytes(b, it.Origin.List), it.Origin.ID)
+		}
 	}
 	return b
 }
@@ -168,6 +171,9 @@ func (r *reader) items() []todo.Item {
 	items := make([]todo.Item, n)
 	for i := range items {
 		items[i] = todo.Item{Kind: todo.Kind(r.byte()), Changed: r.bool(), List: r.string(), Entry: r.entry()}
+		if k := items[i].Kind; k == todo.Move || k == todo.Copy {
+			items[i].Origin = todo.Ref{List: r.string(), ID: r.uvarint()}
+		}
 	}
 	return items
 }

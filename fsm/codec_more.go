@@ -29,8 +29,10 @@ const (
 
 // The operands of todo.Op that version 1 does not have. They are stored: never renumber.
 const (
-	opMore = iota + 1
-	opAt
+	opMore  = 1
+	opAt    = 2
+	opTo    = 5
+	opWhere = 6
 )
 
 // The flags of an operation.
@@ -54,6 +56,10 @@ func appendOperands(b []byte, op *todo.Op) []byte {
 		b = appendText(b, opMore, string(appendMore(nil, op.Fields.More)))
 	}
 	b = appendNumber(b, opAt, op.At)
+	b = appendText(b, opTo, op.To)
+	if op.Where != (todo.Where{}) {
+		b = appendText(b, opWhere, string(appendUvarints(nil, uint64(op.Where.Rel), op.Where.Neighbor)))
+	}
 	return append(b, 0)
 }
 
@@ -64,6 +70,11 @@ func (r *reader) operands(op *todo.Op) {
 			op.Fields.More = in.more()
 		case opAt:
 			op.At = in.nonzero()
+		case opTo:
+			op.To = in.rest()
+		case opWhere:
+			op.Where.Rel = todo.Rel(in.small())
+			op.Where.Neighbor = in.uvarint()
 		default:
 			r.unknown = true
 			in.b = nil

@@ -12,7 +12,7 @@ func (r *Replica) unindex(e *todo.StageEntry) {
 	if !e.Existed {
 		return
 	}
-	var oldBuf, nowBuf [3]indexRow
+	var oldBuf, nowBuf [4]indexRow
 	old, now := indexRows(oldBuf[:0], e.Num, &e.Old), nowBuf[:0]
 	if !e.Gone {
 		now = indexRows(now, e.Num, &e.Entry)
@@ -31,7 +31,7 @@ func (r *Replica) storeEntry(e *todo.StageEntry) {
 		s.del(key)
 		return
 	}
-	var oldBuf, nowBuf [3]indexRow
+	var oldBuf, nowBuf [4]indexRow
 	old, now := oldBuf[:0], indexRows(nowBuf[:0], e.Num, &e.Entry)
 	if e.Existed {
 		old = indexRows(old, e.Num, &e.Old)
@@ -75,6 +75,9 @@ func indexRows(to []indexRow, num uint64, e *todo.Entry) []indexRow {
 	}
 	if e.More.Parent != 0 {
 		to = append(to, indexRow{key: parentKey(num, e.More.Parent, e.ID)})
+	}
+	if e.More.Place != (todo.Place{}) {
+		to = append(to, indexRow{key: placeKey(num, e.Position())})
 	}
 	return to
 }

@@ -22,6 +22,7 @@ const (
 	tabList    = 'l' // name -> list number, counters and the highest id ever used; number 0: deleted
 	tabMember  = 'm' // node ID -> the member
 	tabNode    = 'b' // node ID -> the number of its open session
+	tabPlace   = 'p' // list number, place, id -> nothing: entries that were put somewhere, in their order
 	tabUID     = 'n' // list number, uid -> id: which entry has it
 	tabParent  = 'u' // list number, parent, id -> nothing: what is below an entry
 	tabOrder   = 'o' // sequence -> time, key of the row: idempotency keys in the order they came
@@ -65,7 +66,7 @@ func unseal(key string, row []byte) ([]byte, error) {
 }
 
 func numKey(table byte, nums ...uint64) string {
-	var buf [1 + 3*8]byte
+	var buf [1 + 4*8]byte
 	b := append(buf[:0], table)
 	for _, n := range nums {
 		b = binary.BigEndian.AppendUint64(b, n)
@@ -82,6 +83,8 @@ func dateKey(num uint64, date string, id uint64) string {
 }
 
 func uidKey(num uint64, uid string) string { return numKey(tabUID, num) + uid }
+
+func placeKey(num uint64, p todo.Position) string { return numKey(tabPlace, num, p.Hi, p.Lo, p.ID) }
 
 func parentKey(num, parent, id uint64) string { return numKey(tabParent, num, parent, id) }
 

@@ -74,7 +74,7 @@ func (r rows) members() (members []Member) {
 // sweep before ended: from the start it would walk over all the rows deleted since the last flush.
 func (r rows) garbage(key string, most int) (keys []string) {
 	num, from := lastNum(key), string(r.get(key))
-	for _, table := range []byte{tabDate, tabEntry, tabUID, tabParent} { // all that a list's number is in, in order
+	for _, table := range []byte{tabDate, tabEntry, tabUID, tabPlace, tabParent} { // all that a list's number is in, in order
 		prefix := numKey(table, num)
 		keys = append(keys, r.keys(max(from, prefix), after(prefix), most-len(keys))...)
 	}

@@ -163,6 +163,15 @@ func (q *Query) dates(num uint64) (from, below string, ok bool) {
 	return from, after(dateKey(num, last, ^uint64(0))), true
 }
 
+// InOrder visits the entries of a list behind a position, in the order that people gave them, until visit returns
+// false.
+func (v *View) InOrder(list string, after todo.Position, visit func(e todo.Entry) bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
+	if num := v.rows.list(list).Num; num != 0 {
+		v.rows.inOrder(num, after, visit)
+	}
+}
+
 // Members returns what the group knows of its nodes, removed ones too, sorted by ID.
 func (v *View) Members() (members []Member) {
 	defer v.guard(debug.SetPanicOnFault(true))

@@ -97,10 +97,15 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 	if op.At != 0 && op.At != old.Rev {
 		return is, Outdated
 	}
-	if op.Kind == Delete {
+	switch op.Kind {
+	case Delete:
 		s.remove(list, old, rev)
 		is.Changed = true
 		return is, OK
+	case Move, Copy:
+		return s.move(op, list, old, now, rev)
+	case Arrange:
+		return s.arrange(op, list, old, now, rev)
 	}
 	return s.change(op, list, old, now, rev)
 }

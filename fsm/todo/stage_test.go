@@ -36,6 +36,23 @@ func (m *memory) Children(num, parent uint64, limit int) (ids []uint64) {
 	slices.Sort(ids)
 	return ids[:min(limit, len(ids))]
 }
+func (m *memory) Around(num uint64, at Position, back bool, limit int) (found []Position, edge Position, more bool) {
+	for key, e := range m.entries {
+		if p := e.Position(); key.num == num && beyond(at, p, back) {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b Position) int {
+		if back {
+			a, b = b, a
+		}
+		return a.Compare(b)
+	})
+	if len(found) <= limit {
+		return found, edge, false
+	}
+	return found[:limit], found[limit-1], true
+}
 func (m *memory) NextNum() uint64 { return m.next }
 func (m *memory) Epoch() uint64   { return 7 }
 
@@ -158,7 +175,7 @@ func TestItems(t *testing.T) {
 	first := Entry{ID: 1, Title: "Dentist", Date: "2018-12-19", Rev: 1, Created: 1000, Updated: 1000}
 	second := first
 	second.Title = "Doctor"
-	want := []Item{{Add, "bob", first, true}, {Patch, "bob", second, true}, {Delete, "bob", second, true}}
+	want := []Item{{Kind: Add, List: "bob", Entry: first, Changed: true}, {Kind: Patch, List: "bob", Entry: second, Changed: true}, {Kind: Delete, List: "bob", Entry: second, Changed: true}}
 	if !reflect.DeepEqual(out.Items, want) {
 		t.Errorf("items %+v, want %+v", out.Items, want)
 	}
@@ -266,7 +283,7 @@ func TestCheck(t *testing.T) {
 		{"patch takes a date away", Command{Ops: []Op{patch("bob", 1, Fields{Set: FieldDate})}}, ""},
 		{"patch takes the title away", Command{Ops: []Op{patch("bob", 1, Fields{Set: FieldTitle})}}, "title must"},
 		{"no kind", Command{Ops: []Op{{List: "bob"}}}, "op must"},
-		{"unknown kind", Command{Ops: []Op{{Kind: 9, List: "bob"}}}, "op must"},
+		{"unknown kind", Command{Ops: []Op{{Kind: 99, List: "bob"}}}, "op must"},
 		{"too many tags", Command{Ops: []Op{{Kind: Delete, List: "bob", If: Condition{Match: tags}}}}, "if_match must"},
 		{"too many other tags", Command{Ops: []Op{{Kind: Delete, List: "bob", If: Condition{NoneMatch: tags}}}}, "if_none_match must"},
 		{"delete", Command{Ops: []Op{remove("bob", 1)}}, ""},

@@ -101,6 +101,11 @@ const (
 	Patch      Kind = 3
 	Delete     Kind = 4
 	DeleteList Kind = 5
+
+	// Those of version 2 of the commands.
+	Move    Kind = 9  // into the list To, with all below it
+	Copy    Kind = 10 // as Move, and stays
+	Arrange Kind = 12 // at a place in the order of the list: Where
 )
 
 // FieldSet names fields of an entry; a Patch changes only these.
@@ -159,17 +164,19 @@ type Op struct {
 	ID     uint64 // of the entry; unused by Add and DeleteList
 	Fields Fields
 	If     Condition
+	To     string // of Move and Copy: the list it goes to
+	Where  Where  // of Arrange
 	At     uint64 // the rev of the entry that the operation was worked out from; 0: from none
 }
 
 // Known reports whether the operation is of a kind, and on fields, that this program knows.
 func (op *Op) Known() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set < fieldsEnd
+	return (op.Kind >= Add && op.Kind <= DeleteList || op.Kind == Move || op.Kind == Copy || op.Kind == Arrange) && op.Fields.Set < fieldsEnd && op.Where.Rel <= After
 }
 
 // First reports whether version 1 of the commands can say the operation.
 func (op *Op) First() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.To == "" && op.Where == (Where{})
 }
 
 // First reports whether version 1 of the commands can say the command.
@@ -205,6 +212,7 @@ type Item struct {
 	Kind    Kind
 	List    string
 	Entry   Entry
+	Origin  Ref  // of Move and Copy: where the entry comes from
 	Changed bool // false: the operation left everything as it was, and took no rev
 }
 
@@ -236,6 +244,9 @@ type View interface {
 	UID(num uint64, uid string) uint64
 	// Children returns the ids of the entries below an entry, in order, at most limit.
 	Children(num, parent uint64, limit int) []uint64
+	// Around returns the positions of entries behind one, or before it, the nearest first and at most limit. There are
+	// no others up to edge; more says that there may be some beyond it.
+	Around(num uint64, at Position, back bool, limit int) (found []Position, edge Position, more bool)
 	// NextNum returns the internal number the next new list takes.
 	NextNum() uint64
 	// Epoch is the epoch that tags are compared with.

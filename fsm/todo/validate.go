@@ -124,6 +124,11 @@ func (op *Op) check() (err error) {
 	case Patch:
 	case Delete, DeleteList:
 		return nil
+	case Move, Copy:
+		op.To, err = ListName(op.To)
+		return toField(err)
+	case Arrange:
+		return op.Where.check()
 	default:
 		return invalid("op", "must be add, put, patch, delete or delete_list")
 	}
@@ -145,6 +150,22 @@ func (op *Op) check() (err error) {
 	}
 	if field, ok := Consistent(&Entry{Date: op.Fields.Date, More: op.Fields.More}); !ok {
 		return invalid(field, "%s", Lacks(field))
+	}
+	return nil
+}
+
+// toField names the field that has the other list.
+func toField(err error) error {
+	if inv, ok := err.(*Invalid); ok {
+		return &Invalid{Field: "to", Reason: inv.Reason}
+	}
+	return err
+}
+
+func (w Where) check() error {
+	beside := w.Rel == Before || w.Rel == After
+	if w.Rel < First || w.Rel > After || beside != (w.Neighbor != 0) {
+		return invalid("place", "must be one of first, last, before and after, the latter two with the id of an entry")
 	}
 	return nil
 }
