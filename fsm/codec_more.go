@@ -33,6 +33,8 @@ const (
 	opAt    = 2
 	opTo    = 5
 	opWhere = 6
+	opIDOf  = 7
+	opUnder = 8 // ParentOf
 )
 
 // The flags of an operation.
@@ -60,6 +62,8 @@ func appendOperands(b []byte, op *todo.Op) []byte {
 	if op.Where != (todo.Where{}) {
 		b = appendText(b, opWhere, string(appendUvarints(nil, uint64(op.Where.Rel), op.Where.Neighbor)))
 	}
+	b = appendNumber(b, opIDOf, op.IDOf)
+	b = appendNumber(b, opUnder, op.ParentOf)
 	return append(b, 0)
 }
 
@@ -72,6 +76,10 @@ func (r *reader) operands(op *todo.Op) {
 			op.At = in.nonzero()
 		case opTo:
 			op.To = in.rest()
+		case opIDOf:
+			op.IDOf = in.nonzero()
+		case opUnder:
+			op.ParentOf = in.nonzero()
 		case opWhere:
 			op.Where.Rel = todo.Rel(in.small())
 			op.Where.Neighbor = in.uvarint()

@@ -42,26 +42,49 @@ func postBatch(req *request) error {
 
 // batchKinds has the kind of each op; opNames is the reverse.
 var (
-	batchKinds = map[string]todo.Kind{"add": todo.Add, "put": todo.Put, "patch": todo.Patch, "delete": todo.Delete, "delete_list": todo.DeleteList}
-	opNames    = [...]string{todo.Add: "add", todo.Put: "put", todo.Patch: "patch", todo.Delete: "delete", todo.DeleteList: "delete_list"}
+	batchKinds = map[string]todo.Kind{"add": todo.Add, "put": todo.Put, "patch": todo.Patch, "delete": todo.Delete, "delete_list": todo.DeleteList,
+		"move": todo.Move, "copy": todo.Copy, "place": todo.Arrange}
+	opNames = [...]string{todo.Add: "add", todo.Put: "put", todo.Patch: "patch", todo.Delete: "delete", todo.DeleteList: "delete_list",
+		todo.Move: "move", todo.Copy: "copy", todo.Arrange: "place"}
 )
+
+const batchOps = "add, put, patch, delete, delete_list, move, copy or place"
+
+// refOf is a reference as an operation has it: from 1, 0 for none.
+func refOf(of *uint64) uint64 {
+	if of == nil {
+		return 0
+	}
+	return *of + 1
+}
 
 // batchOp turns a command of a batch into an operation. What the kind has no use for is
 // refused: whoever sent it expected something of it.
 func batchOp(op *todo.Op, c *api.Command) (err error) {
 	fields := changeOf(&c.EntryPatch)
-	op.Kind, op.List, op.ID = batchKinds[c.Op], c.List, c.ID
-	onEntry := op.Kind == todo.Put || op.Kind == todo.Patch || op.Kind == todo.Delete
+	op.Kind, op.List, op.ID, op.To = batchKinds[c.Op], c.List, c.ID, c.To
+	op.IDOf, op.ParentOf = refOf(c.IDOf), refOf(c.ParentOf)
+	onEntry := op.Kind != todo.Add && op.Kind != todo.DeleteList
 	takesFields := op.Kind == todo.Add || op.Kind == todo.Put || op.Kind == todo.Patch
 	switch {
 	case op.Kind == 0:
-		return &todo.Invalid{Field: "op", Reason: "must be add, put, patch, delete or delete_list"}
-	case onEntry && c.ID == 0:
+		return &todo.Invalid{Field: "op", Reason: "must be " + batchOps}
+	case onEntry && c.ID == 0 && c.IDOf == nil:
 		return &todo.Invalid{Field: "id", Reason: "is missing"}
 	case !onEntry && c.ID != 0:
 		return &todo.Invalid{Field: "id", Reason: "must not be given for " + c.Op}
-	case !takesFields && fields.Set != 0:
+	case !onEntry && c.IDOf != nil:
+		return &todo.Invalid{Field: "id_of", Reason: "must not be given for " + c.Op}
+	case !takesFields && (fields.Set != 0 || c.ParentOf != nil):
 		return &todo.Invalid{Field: "op", Reason: c.Op + " takes no fields of an entry"}
+	case c.To != "" && op.Kind != todo.Move && op.Kind != todo.Copy:
+		return &todo.Invalid{Field: "to", Reason: "must not be given for " + c.Op}
+	case (c.Place != nil) != (op.Kind == todo.Arrange):
+		return &todo.Invalid{Field: "place", Reason: "belongs to the op place, and only to it"}
+	case c.Place != nil:
+		if op.Where, err = whereOf(c.Place); err != nil {
+			return err
+		}
 	}
 	op.Fields = fields
 	if op.Kind != todo.Patch {

@@ -143,6 +143,15 @@ func scanCommand(s *scanner, c *api.Command) error {
 			c.ID, err = s.number("id")
 		case "if_match":
 			c.IfMatch, err = s.text("if_match")
+		case "to":
+			c.To, err = s.text("to")
+		case "place":
+			c.Place = new(api.Place)
+			err = scanPlace(s, c.Place)
+		case "id_of":
+			c.IDOf, err = some(s.orZero("id_of"))
+		case "parent_of":
+			c.ParentOf, err = some(s.orZero("parent_of"))
 		default:
 			var known bool
 			if known, err = scanChange(s, name, &c.EntryPatch); !known {

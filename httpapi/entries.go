@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"todod/fsm"
@@ -33,8 +32,7 @@ func addEntry(req *request) error {
 	if err != nil {
 		return err
 	}
-	item := &res.Items[0]
-	req.w.Header()["Location"] = []string{"/v1/lists/" + url.PathEscape(item.List) + "/entries/" + strconv.FormatUint(item.Entry.ID, 10)}
+	req.locate(&res.Items[0])
 	return req.sendItem(http.StatusCreated, &res)
 }
 

@@ -67,6 +67,20 @@ var entryRoutes = []route{
 	{http.MethodDelete, "/v1/lists/{list}/entries/{id}", deleteEntry, nil, about{
 		id: "deleteEntry", does: "Take an entry away", how: writes | matches, fails: []api.Code{api.CodeNotFound},
 	}},
+	{http.MethodPost, "/v1/lists/{list}/entries/{id}/place", placeEntry, nil, about{
+		id: "placeEntry", does: "Put an entry somewhere in the order of its list",
+		more: "Two that do so at once both get what they asked for. The other entries keep their revs.",
+		how:  writes | tagged, body: api.Place{Before: 3}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodPost, "/v1/lists/{list}/entries/{id}/move", moveEntry, nil, about{
+		id: "moveEntry", does: "Move an entry into another list",
+		more: "All below it goes along; more than 1,000 are refused. It has a new id there, which Location and the answer have.",
+		how:  writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodPost, "/v1/lists/{list}/entries/{id}/copy", copyEntry, nil, about{
+		id: "copyEntry", does: "Copy an entry into a list", more: "With all below it. The copy has no uid.",
+		how: writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+	}},
 	{http.MethodPost, "/v1/batch", postBatch, nil, about{
 		id: "batch", does: "Several commands, on any lists, all or none of them",
 		how: writes, body: api.Batch{Commands: []api.Command{{Op: "add", List: "bob", EntryPatch: api.EntryPatch{Title: &dentist.Title}}, {Op: "delete", List: "alice", ID: 3}}},

@@ -56,7 +56,12 @@ func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
 	s.nextNum, s.rules = s.view.NextNum(), cmd.Rules
 	items := make([]Item, 0, len(cmd.Ops))
 	for i := range cmd.Ops {
-		item, code := s.op(&cmd.Ops[i], now, rev)
+		op := &cmd.Ops[i]
+		if op.IDOf|op.ParentOf != 0 {
+			resolved := resolve(*op, items)
+			op = &resolved
+		}
+		item, code := s.op(op, now, rev)
 		if code != OK {
 			return s.refused(code, i, item)
 		}

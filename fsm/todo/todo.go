@@ -166,7 +166,10 @@ type Op struct {
 	If     Condition
 	To     string // of Move and Copy: the list it goes to
 	Where  Where  // of Arrange
-	At     uint64 // the rev of the entry that the operation was worked out from; 0: from none
+	// Of a batch: which operation before it, counted from 1, made the entry that it is about, and the one that is to be
+	// above it; 0: ID and the parent among the fields say so.
+	IDOf, ParentOf uint64
+	At             uint64 // the rev of the entry that the operation was worked out from; 0: from none
 }
 
 // Known reports whether the operation is of a kind, and on fields, that this program knows.
@@ -176,7 +179,7 @@ func (op *Op) Known() bool {
 
 // First reports whether version 1 of the commands can say the operation.
 func (op *Op) First() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.To == "" && op.Where == (Where{})
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{})
 }
 
 // First reports whether version 1 of the commands can say the command.

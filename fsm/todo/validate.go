@@ -97,6 +97,9 @@ func (c *Command) Check(more ...func(*Op) error) error {
 				err = ask(&c.Ops[i])
 			}
 		}
+		if err == nil {
+			err = c.checkRefs(i)
+		}
 		if err != nil {
 			if inv, ok := err.(*Invalid); ok && c.Batch {
 				inv.Field = fmt.Sprintf("commands[%d].%s", i, inv.Field)

@@ -53,6 +53,21 @@ func (c *Client) PatchEntry(ctx context.Context, list string, id uint64, p Entry
 	return write[Entry](ctx, c, http.MethodPatch, entryPath(list, id), p, opt)
 }
 
+// PlaceEntry puts an entry somewhere in the order of its list.
+func (c *Client) PlaceEntry(ctx context.Context, list string, id uint64, p Place, opt WriteOptions) (Entry, Meta, error) {
+	return write[Entry](ctx, c, http.MethodPost, entryPath(list, id)+"/place", p, opt)
+}
+
+// MoveEntry moves an entry, with all below it, into another list, where it has another id.
+func (c *Client) MoveEntry(ctx context.Context, list string, id uint64, to string, opt WriteOptions) (Entry, Meta, error) {
+	return write[Entry](ctx, c, http.MethodPost, entryPath(list, id)+"/move", To{to}, opt)
+}
+
+// CopyEntry copies an entry, with all below it, into a list.
+func (c *Client) CopyEntry(ctx context.Context, list string, id uint64, to string, opt WriteOptions) (Entry, Meta, error) {
+	return write[Entry](ctx, c, http.MethodPost, entryPath(list, id)+"/copy", To{to}, opt)
+}
+
 // DeleteEntry takes an entry away.
 func (c *Client) DeleteEntry(ctx context.Context, list string, id uint64, opt WriteOptions) (Meta, error) {
 	return c.drop(ctx, entryPath(list, id), opt)

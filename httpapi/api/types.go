@@ -86,14 +86,31 @@ type EntryPatch struct {
 	X          json.RawMessage `json:"x,omitempty"`
 }
 
-// Command is one command of a batch: op is add, put, patch, delete or delete_list. Add and put set what it
-// names, a patch changes it.
+// Command is one command of a batch: op is add, put, patch, delete, delete_list, move, copy or place. Add and put set
+// what it names, a patch changes it.
 type Command struct {
 	Op   string `json:"op"`
 	List string `json:"list"`
 	ID   uint64 `json:"id,omitempty"`
 	EntryPatch
-	IfMatch string `json:"if_match,omitempty"`
+	To       string  `json:"to,omitempty"`        // of move and copy: the other list
+	Place    *Place  `json:"place,omitempty"`     // of place
+	IDOf     *uint64 `json:"id_of,omitempty"`     // instead of ID: which command of the batch, from 0, makes the entry
+	ParentOf *uint64 `json:"parent_of,omitempty"` // ... and which makes its parent
+	IfMatch  string  `json:"if_match,omitempty"`
+}
+
+// Place is where an entry is put in the order of its list: one of the four.
+type Place struct {
+	First  bool   `json:"first,omitempty"`
+	Last   bool   `json:"last,omitempty"`
+	Before uint64 `json:"before,omitempty"` // an entry of the list
+	After  uint64 `json:"after,omitempty"`  // an entry of the list
+}
+
+// To is the body of a move or a copy: the list that an entry goes to, with all below it.
+type To struct {
+	To string `json:"to"`
 }
 
 // Batch is the body of POST /v1/batch: done wholly or not at all.
