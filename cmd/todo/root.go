@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,38 +14,77 @@ import (
 
 // run is the program: it returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	return cli.Program{Root: newRoot(env), In: stdin, Out: stdout, Err: stderr, Env: env}.Run(ctx, args)
+	config, err := loadConfig(configFile(env))
+	if err != nil {
+		fmt.Fprintf(stderr, "todo: %s\n", cli.Safe(err.Error()))
+		return cli.Usage
+	}
+	env = behind(env, config)
+	return cli.Program{Root: newRoot(env, config), In: stdin, Out: stdout, Err: stderr, Env: env}.Run(ctx, args)
+}
+
+// behind is an environment in which the settings of the config file stand where nothing else does.
+func behind(env func(string) string, c config) func(string) string {
+	settings := map[string]string{}
+	for name, value := range c.values {
+		settings["TODO_"+upper(name)] = value
+	}
+	return func(name string) string {
+		if value := env(name); value != "" {
+			return value
+		}
+		return settings[name]
+	}
 }
 
 // app is what the commands share.
 type app struct {
 	cli.Connection
-	env func(string) string
+	env     func(string) string
+	config  config
+	list    string // where none is named
+	verbose bool
+	now     func() time.Time
 }
 
-func newRoot(env func(string) string) *cobra.Command {
-	a := &app{env: env}
+func newRoot(env func(string) string, config config) *cobra.Command {
+	a := &app{env: env, config: config, now: time.Now}
+	a.Formats = []string{"text", "json", "ndjson", "table", "csv"}
 	root := &cobra.Command{
 		Use:   "todo",
 		Short: "keep to-do lists on a group of todod nodes",
 		Long: `todo keeps to-do lists on a group of todod nodes.
 
-Every flag can be given in the environment too: --server as TODO_SERVER.
+Every flag can be given in the environment too: --server as TODO_SERVER. Some
+are settings of a file as well, see 'todo config --help'.
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 no leader or
 unreachable (try again later), 6 not allowed.`,
-		Example: `  todo add bob Dentist --date 2018-12-19
+		Example: `  todo add bob "Dentist tomorrow 9am #health p1 every 6 months"
   todo ls bob
   todo done bob 1
   TODO_SERVER=10.0.0.1:5454,10.0.0.2:5454 todo lists`,
 	}
 	a.AddFlags(root)
-	root.AddCommand(a.addCommand(), a.lsCommand(), a.listsCommand(), a.doneCommand(), a.editCommand(), a.rmCommand())
+	f := root.PersistentFlags()
+	f.StringVarP(&a.list, "list", "l", "", "the `LIST`, where the command line names none")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "say which nodes could not answer")
+	_ = root.RegisterFlagCompletionFunc("list", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return a.completeLists(cmd, prefix), cobra.ShellCompDirectiveNoFileComp
+	})
+	root.AddCommand(a.addCommand(), a.lsCommand(), a.listsCommand(), a.doneCommand(), a.undoneCommand(), a.editCommand(), a.rmCommand(),
+		a.configCommand())
 	return root
 }
 
+// command is what a command does with a client.
+type command func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error
+
 // with gives a command its client and its time.
-func (a *app) with(do func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+func (a *app) with(do command) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if a.verbose {
+			a.Moved = a.moved(cmd)
+		}
 		c, err := a.Client()
 		if err != nil {
 			return err
@@ -57,38 +96,17 @@ func (a *app) with(do func(ctx context.Context, c *api.Client, cmd *cobra.Comman
 	}
 }
 
-// parseIDs reads the ids of entries.
-func parseIDs(args []string) ([]uint64, error) {
-	var ids []uint64
-	for _, arg := range args {
-		id, err := strconv.ParseUint(arg, 10, 64)
-		if err != nil || id == 0 {
-			return nil, cli.UsageError("%q is not the id of an entry: 'todo ls' shows the ids", arg)
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
+// writes is with for a command that changes something: where nobody could answer, it says that nothing came of it. There is
+// no queue that would send it later: what was done is on the disks of a majority, and what was not is told.
+func (a *app) writes(do command) func(*cobra.Command, []string) error {
+	return a.with(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
+		return nothingStored(do(ctx, c, cmd, args))
+	})
 }
 
-// listNames completes the first argument with the names of lists, if a node answers soon.
-func (a *app) listNames(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	const none = cobra.ShellCompDirectiveNoFileComp
-	if len(args) > 0 || (cli.Program{Root: cmd.Root(), Env: a.env}).FromEnv(cmd) != nil {
-		return nil, none
+func nothingStored(err error) error {
+	if e := api.AsError(err); e != nil && e.Retryable() && e.Outcome == api.NotApplied {
+		return fmt.Errorf("%w: nothing was stored", err)
 	}
-	c, err := a.Client()
-	if err != nil {
-		return nil, none
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	page, _, err := c.Lists(ctx, prefix, 100, "", api.ReadOptions{Consistency: "stale"})
-	if err != nil {
-		return nil, none
-	}
-	var names []string
-	for _, l := range page.Lists {
-		names = append(names, cli.Safe(l.Name))
-	}
-	return names, none
+	return err
 }

@@ -74,6 +74,9 @@ func (c *Client) each(ctx context.Context, r call, attempt func(node string) (Me
 			}
 			return meta, err
 		}
+		if c.opt.Moved != nil {
+			c.opt.Moved(c.nodes[at], err)
+		}
 		next := (at + 1) % len(c.nodes)
 		c.prefer.CompareAndSwap(int32(at), int32(next))
 		at = next

@@ -22,6 +22,9 @@ type Options struct {
 	PerTry time.Duration
 	// Transport sends the requests; one with a pool of its own by default.
 	Transport http.RoundTripper
+	// Moved is called when a node could not answer, with why, before the next one is asked. It may be called by
+	// several goroutines at once; nil: it is not called.
+	Moved func(node string, err error)
 	// UserAgent names the program in the nodes' logs; "todod-client" by default.
 	UserAgent string
 }

@@ -115,6 +115,12 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 	}
 }
 
+// fromEnv marks a flag that the environment set.
+const fromEnv = "from the environment"
+
+// Given reports whether the command line itself sets a flag.
+func Given(f *pflag.Flag) bool { return f.Changed && f.Annotations[fromEnv] == nil }
+
 // FromEnv sets every flag of cmd that the command line did not from PROGRAM_FLAG.
 func (p Program) FromEnv(cmd *cobra.Command) (err error) {
 	prefix := strings.ToUpper(p.Root.Name()) + "_"
@@ -127,6 +133,7 @@ func (p Program) FromEnv(cmd *cobra.Command) (err error) {
 		if e := cmd.Flags().Set(f.Name, value); e != nil {
 			err = fmt.Errorf("%s=%q in the environment does not do for --%s", name, value, f.Name)
 		}
+		_ = cmd.Flags().SetAnnotation(f.Name, fromEnv, []string{name})
 	})
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,23 @@ type Connection struct {
 	Servers []string
 	Timeout time.Duration
 	Output  string
+	// Formats are those of --output, the first is the default; text and json if it is nil.
+	Formats []string
+	// Moved is called when a node could not answer and the next one is asked; nil: nobody wants to know.
+	Moved func(node string, err error)
+}
+
+func (c *Connection) formats() []string {
+	if c.Formats == nil {
+		return []string{"text", "json"}
+	}
+	return c.Formats
+}
+
+// choices is a list of words for a sentence.
+func choices(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // AddFlags gives cmd, and the commands below it, the flags of a connection.
@@ -34,14 +52,14 @@ func (c *Connection) AddFlags(cmd *cobra.Command) {
 
 // AddOutput gives cmd the flag --output alone.
 func (c *Connection) AddOutput(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVarP(&c.Output, "output", "o", "text", "`FORMAT`: text or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.PersistentFlags().StringVarP(&c.Output, "output", "o", c.formats()[0], "`FORMAT`: "+choices(c.formats()))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(c.formats(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // Check refuses what cobra does not know to be wrong.
 func (c *Connection) Check() error {
-	if !slices.Contains([]string{"text", "json"}, c.Output) {
-		return UsageError("--output must be text or json, not %q", c.Output)
+	if !slices.Contains(c.formats(), c.Output) {
+		return UsageError("--output must be %s, not %q", choices(c.formats()), c.Output)
 	}
 	if c.Timeout < 0 || c.Servers != nil && c.Timeout == 0 {
 		return UsageError("--timeout must be more than 0")
@@ -57,7 +75,7 @@ func (c *Connection) Client() (*api.Client, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	client, err := api.NewClient(c.Servers, api.Options{UserAgent: "todo/" + Version(), Patience: c.Timeout})
+	client, err := api.NewClient(c.Servers, api.Options{UserAgent: "todo/" + Version(), Patience: c.Timeout, Moved: c.Moved})
 	if err != nil {
 		return nil, UsageError("--server: %w", err)
 	}

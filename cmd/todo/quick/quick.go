@@ -220,3 +220,44 @@ var (
 	// follows are the words after which, in the middle of a title, a new part of it begins.
 	follows = set("about at because by for from if in into near of on over regarding to via when where while with without")
 )
+
+// Day reads a text that is a day and nothing else, or a day and a time: "tomorrow", "19 Dec 9am".
+func Day(text string, now time.Time) (date, clock string, ok bool) {
+	r, ok := whole(text, now)
+	if !ok || !r.hasDay || r.rule != "" {
+		return "", "", false
+	}
+	e := r.resolve()
+	return e.Date, e.Time, true
+}
+
+// Clock reads a text that is a time of day and nothing else: "9am", "9".
+func Clock(text string, now time.Time) (clock string, ok bool) {
+	r, ok := whole(text, now)
+	if !ok {
+		r, ok = whole("at "+text, now)
+	}
+	if !ok || r.hasDay || r.rule != "" {
+		return "", false
+	}
+	return r.resolve().Time, true
+}
+
+// Repeat reads a text that says how something repeats and nothing else: "every 2 weeks". From is "done" for "every! 2 weeks".
+func Repeat(text string, now time.Time) (rule, from string, ok bool) {
+	r, ok := whole(text, now)
+	if !ok || r.hasDay || r.hasClock || r.rule == "" {
+		return "", "", false
+	}
+	e := r.resolve()
+	return e.Repeat, e.RepeatFrom, true
+}
+
+func whole(text string, now time.Time) (reading, bool) {
+	words := split(text)
+	if len(words) == 0 || len(words) > maxRun {
+		return reading{}, false
+	}
+	r, ok := reading{now: now}.run(plain(words))
+	return r, ok && !r.hasPrio
+}

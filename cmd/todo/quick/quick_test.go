@@ -145,3 +145,35 @@ func BenchmarkParse(b *testing.B) {
 		})
 	}
 }
+
+// What a flag may be given.
+func TestParts(t *testing.T) {
+	for _, try := range []struct{ text, day, clock, repeat string }{
+		{"tomorrow", "2018-12-13 ", "", ""},
+		{"2018-12-19", "2018-12-19 ", "", ""},
+		{"mon", "2018-12-17 ", "", ""},
+		{"19 Dec 9am", "2018-12-19 09:00", "", ""},
+		{"9am", "", "09:00", ""},
+		{"9", "", "09:00", ""},
+		{"21:15", "", "21:15", ""},
+		{"noon", "", "12:00", ""},
+		{"every 2 weeks", "", "", "FREQ=WEEKLY;INTERVAL=2 "},
+		{"every! day", "", "", "FREQ=DAILY done"},
+		{"tomorrow p1", "", "", ""},
+		{"soon", "", "", ""},
+		{"", "", "", ""},
+		{"every day tomorrow", "", "", ""},
+	} {
+		date, at, ok := Day(try.text, now)
+		if got := date + " " + at; ok != (try.day != "") || ok && got != try.day {
+			t.Errorf("the day %q: %q, %v", try.text, got, ok)
+		}
+		if got, ok := Clock(try.text, now); got != try.clock || ok != (try.clock != "") {
+			t.Errorf("the time %q: %q, %v", try.text, got, ok)
+		}
+		rule, from, ok := Repeat(try.text, now)
+		if got := rule + " " + from; ok != (try.repeat != "") || ok && got != try.repeat {
+			t.Errorf("the repeat %q: %q, %v", try.text, got, ok)
+		}
+	}
+}

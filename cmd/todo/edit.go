@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"todod/cmd/internal/cli"
+	"todod/httpapi/api"
+)
+
+func (a *app) editCommand() *cobra.Command {
+	var v fields
+	var noDate bool
+	var file string
+	var opt api.WriteOptions
+	cmd := &cobra.Command{
+		Use: "edit [LIST] ID", Short: "change an entry; what is not named stays as it is",
+		Long: `Changes an entry. Without a flag that says what, it opens the entry in VISUAL or EDITOR and sends what was
+changed there, if the entry is still the same; if it is not, the text is kept and can be sent with --file.`,
+		Example: `  todo edit bob 1
+  todo edit bob 1 --title 'Dentist, bring the x-rays'
+  todo edit bob 1 --date "next friday" --time 9am
+  todo edit bob 1 --repeat "every 6 months" --clear tags,notes`,
+		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.listAndIDNames,
+	}
+	f := cmd.Flags()
+	f.StringVar(&v.title, "title", "", "new `TITLE`")
+	a.fieldFlags(cmd, &v)
+	f.BoolVar(&v.done, "done", false, "mark as done; --done=false: as not done")
+	f.BoolVar(&noDate, "no-date", false, "take the date away, and what needs one")
+	f.StringSliceVar(&v.clear, "clear", nil, "`FIELD[,FIELD...]` to take away: date, time, tags, notes ...")
+	f.StringVar(&file, "file", "", "`FILE` with the entry as the editor had it")
+	_ = cmd.RegisterFlagCompletionFunc("clear", cobra.FixedCompletions(clearable, cobra.ShellCompDirectiveNoFileComp))
+	keyFlag(cmd, &opt)
+	ifMatchFlag(cmd, &opt)
+	cmd.MarkFlagsMutuallyExclusive("date", "no-date")
+	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
+		list, id, err := a.one(cmd, args)
+		if err != nil {
+			return err
+		}
+		if noDate {
+			v.clear = append(v.clear, "date", "time", "tz", "repeat")
+		}
+		p, err := a.patch(cmd, &v)
+		switch {
+		case err != nil:
+			return err
+		case f.Changed("date") && v.date == "":
+			return cli.UsageError("--date must be a date like 2018-12-19; --no-date takes it away")
+		case empty(p):
+			return a.editText(ctx, c, cmd, list, id, file, opt)
+		case file != "":
+			return cli.UsageError("--file goes without the flags that change fields")
+		}
+		e, _, err := c.PatchEntry(ctx, list, id, p, opt)
+		if err != nil {
+			return err
+		}
+		return a.printEntry(cmd, "changed", e)
+	})
+	return cmd
+}
+
+// editText lets the person change the entry as a text, and sends what they changed under the condition that
+// nobody else did in between.
+func (a *app) editText(ctx context.Context, c *api.Client, cmd *cobra.Command, list string, id uint64, file string, opt api.WriteOptions) error {
+	before, meta, err := c.Entry(ctx, list, id, api.ReadOptions{})
+	if err != nil {
+		return stored(err)
+	}
+	if opt.IfMatch == "" {
+		opt.IfMatch = meta.ETag
+	}
+	kept := file != "" // the person's own file is never taken away
+	if !kept {
+		if file, err = a.openEditor(cmd, before); err != nil {
+			return err
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	p, err := a.readEntry(before, string(text))
+	if err != nil {
+		return cli.UsageError("%w: %s", err, again(list, id, file))
+	}
+	if !kept && empty(p) {
+		os.Remove(file)
+	}
+	if empty(p) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "nothing was changed")
+		return nil
+	}
+	ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
+	defer cancel()
+	e, _, err := c.PatchEntry(ctx, list, id, p, opt)
+	switch {
+	case lost(err):
+		return &cli.Error{Code: cli.Conflict, Err: fmt.Errorf("entry %d was changed by somebody else meanwhile, and yours is not stored: look at it with 'todo ls', then %s", id, again(list, id, file))}
+	case err != nil:
+		return fmt.Errorf("%w: %s", err, again(list, id, file))
+	}
+	if !kept {
+		os.Remove(file)
+	}
+	return a.printEntry(cmd, "changed", e)
+}
+
+// again says how to go on with a text that could not be stored.
+func again(list string, id uint64, file string) string {
+	return fmt.Sprintf("your text is in %s, 'todo edit %s %d --file %s' sends it", file, list, id, file)
+}
+
+// openEditor writes the entry to a file and waits until the person has changed it.
+func (a *app) openEditor(cmd *cobra.Command, e api.Entry) (string, error) {
+	editor := def(a.env("VISUAL"), a.env("EDITOR"))
+	if editor == "" {
+		editor = "vi"
+	}
+	f, err := os.CreateTemp("", "todo-*.txt")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(entryText(e))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	if err := shell(cmd, editor, f.Name()).Run(); err != nil {
+		return "", fmt.Errorf("the editor %q: %w: nothing was changed", editor, err)
+	}
+	return f.Name(), nil
+}
