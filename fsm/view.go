@@ -103,15 +103,9 @@ type Position struct {
 	ID   uint64
 }
 
-// Entries returns a page of a list's entries and whether there are more. They come in the
-// order they were added; with From or To by date first, undated ones left out.
+// Entries returns a page of a list's entries and whether there are more, in the order of Scan.
 func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
-	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.list(list).Num
-	if num == 0 {
-		return nil, false
-	}
-	take := func(e todo.Entry) bool {
+	v.Scan(list, &q, func(e todo.Entry) bool {
 		if q.Done != nil && e.Done != *q.Done {
 			return true
 		}
@@ -121,26 +115,37 @@ func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
 		}
 		page = append(page, e)
 		return true
+	})
+	return page, more
+}
+
+// Scan calls visit for the entries of a list that are of the dates of a query and come after its After, until visit returns false;
+// of Done and Limit it knows nothing. They come in the order they were added; with any date by date first, undated ones
+// left out. An unknown list has none.
+func (v *View) Scan(list string, q *Query, visit func(e todo.Entry) bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
+	num := v.rows.list(list).Num
+	if num == 0 {
+		return
 	}
 	if q.Date == "" && q.From == "" && q.To == "" {
 		from := numKey(tabEntry, num, q.After.ID+1)
 		v.rows.scan(from, after(numKey(tabEntry, num)), func(_ string, payload []byte) bool {
-			return take(decodeEntry(payload))
+			return visit(decodeEntry(payload))
 		})
-		return page, more
+		return
 	}
 	from, below, ok := q.dates(num)
 	if !ok {
-		return nil, false
+		return
 	}
 	v.rows.scan(from, below, func(key string, _ []byte) bool {
 		e, found := v.rows.entry(num, lastNum(key))
 		if !found {
 			damagedRow(errors.New("the index by date names no entry"))
 		}
-		return take(e)
+		return visit(e)
 	})
-	return page, more
 }
 
 // dates returns the bounds of the query in the index by date; not ok if nothing can be
