@@ -148,6 +148,21 @@ func (v *View) Scan(list string, q *Query, visit func(e todo.Entry) bool) {
 	})
 }
 
+// HasSub reports whether an entry of a list has others below it.
+func (v *View) HasSub(list string, id uint64) (has bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
+	num := v.rows.list(list).Num
+	if num == 0 {
+		return false
+	}
+	prefix := numKey(tabParent, num, id)
+	v.rows.scan(prefix, after(prefix), func(string, []byte) bool {
+		has = true
+		return false
+	})
+	return has
+}
+
 // dates returns the bounds of the query in the index by date; not ok if nothing can be
 // between them.
 func (q *Query) dates(num uint64) (from, below string, ok bool) {

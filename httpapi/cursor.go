@@ -6,19 +6,23 @@ import (
 	"hash/fnv"
 
 	"todod/fsm/todo"
+	"todod/fsm/todo/filter"
 )
 
 // cursor is the place in a result at which the next page begins, bound to the epoch and to
 // the query it came from. Clients see it as an opaque text: version, epoch, hash of the
-// query, id, and the date or name, in base64.
+// query, id, and the text, in base64.
 type cursor struct {
 	epoch uint64
 	query uint64
 	id    uint64
-	text  string // a date or the name of a list
+	text  string // a date, the name of a list, or a place in an order
 }
 
 const cursorVersion = 1
+
+// maxCursorText is more than a key of an order has, with a moment before it.
+const maxCursorText = filter.MaxKey + 16
 
 func (c cursor) String() string {
 	b := append(make([]byte, 0, 64), cursorVersion)
@@ -38,7 +42,7 @@ func (c cursor) stale(epoch uint64) bool { return c.epoch != 0 && c.epoch != epo
 // parseCursor reads the cursor of a query, given the query's hash.
 func parseCursor(text string, query uint64) (c cursor, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) == 0 || b[0] != cursorVersion || len(b) > 1+10+8+10+todo.MaxListName {
+	if err != nil || len(b) == 0 || b[0] != cursorVersion || len(b) > 1+10+8+10+maxCursorText {
 		return c, errCursor
 	}
 	b = b[1:]

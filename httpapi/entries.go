@@ -132,6 +132,9 @@ func getEntries(req *request) error {
 	if err != nil {
 		return err
 	}
+	if req.query.hasChoice() {
+		return req.chosen(list)
+	}
 	q, err := req.entryQuery()
 	if err != nil {
 		return err

@@ -225,7 +225,7 @@ func FuzzCursor(f *testing.F) {
 		}
 		own := cursor{epoch: epoch, query: query, id: id, text: text}
 		c, err := parseCursor(own.String(), query)
-		if fits := epoch != 0 && len(text) <= todo.MaxListName; fits && (err != nil || c != own) {
+		if fits := epoch != 0 && len(text) <= maxCursorText; fits && (err != nil || c != own) {
 			t.Fatalf("%+v became %+v, %v", own, c, err)
 		}
 		if _, err := parseCursor(own.String(), query+1); err == nil {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"todod/fsm/todo"
+	"todod/fsm/todo/filter"
 	"todod/httpapi/api"
 	"todod/httpapi/openapi"
 )
@@ -61,7 +62,19 @@ var glossary = openapi.Words{
 	"?to":         {Description: "Only entries up to this day.", Format: "date"},
 	"?done":       {Type: truth, Description: "Only entries that are done, or only those that are not."},
 	"?date":       {Description: "Only entries of this day.", Format: "date"},
-	"?prefix":     {Description: "Only lists whose names begin with it.", MaxLength: todo.MaxListName},
+	"?overdue":    {Type: truth, Description: "Only entries that are open and were due before now, or only all others."},
+	"?due":        {Description: "Only entries due on a day, or <, <=, =, !=, >= or > and a day: a date, today, tomorrow, yesterday or the next of a weekday, with days (+7) or weeks (+1w) added.", Examples: []any{"<=today+7"}},
+	"?tag":        {Description: "Only entries with this tag; case and accents make no difference.", Examples: []any{"home"}},
+	"?priority":   {Description: "Only entries of this priority, or <, <=, =, !=, >= or > and one. What has none is only equal to 0.", Examples: []any{"<=3"}},
+	"?q":          {Description: "Only entries with this text in title, notes or tags; case and accents make no difference.", Examples: []any{"oat milk"}},
+	"?has":        {Description: "Only entries that have all of these, with commas between: date, time, tag, priority, notes, repeat, remind, parent, sub (others below it), completed, uid.", Examples: []any{"notes,date"}},
+	"?parent":     {Description: "Only entries below this one; 0 for those below none.", Examples: []any{"0"}},
+	"?filter": {Description: "Only entries that a filter of one line holds for. ! is not, & or a space and, | or; terms are done, open, overdue, today, due<today+7, date>=2026-11-28, created, updated, completed, " +
+		"p1, p<=3, #home, has:notes, no:date, parent:7, id<=20, words and \"texts\". An error names the column.", MaxLength: filter.MaxBytes, Examples: []any{"due<today+7 & #home & !done | p1"}},
+	"?sort":   {Description: "Up to four of id, due, date, priority, title, created, updated, completed, order, with commas between; - before one for downwards. What is not set comes last. Of titles the first 128 bytes count.", Examples: []any{"due,-priority"}},
+	"?fields": {Description: "The fields of the entries to send, with commas between; all without it.", Examples: []any{"id,title"}},
+	"?tz":     {Description: "The zone whose today it is and whose days count, by its IANA name; UTC without it.", MaxLength: 64, Examples: []any{"Europe/Zurich"}},
+	"?prefix": {Description: "Only lists whose names begin with it.", MaxLength: todo.MaxListName},
 	"?consistency": {Description: "How fresh the answer must be. linearizable sees every write acknowledged before the read began; stale is this node's replica, always answered; auto is the first " +
 		"while a leader is confirmed, else the second.", Enum: []any{"linearizable", "stale", "auto"}},
 	"Entry":        {Description: "One to-do item. What is not set is absent."},

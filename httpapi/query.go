@@ -12,8 +12,8 @@ import (
 // query is what a request gave of the parameters its route knows.
 type query struct {
 	known  []string // at most as many as values has places
-	values [8]string
-	given  uint8 // a bit for each
+	values [20]string
+	given  uint32 // a bit for each
 }
 
 // get returns a parameter and whether it was given.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ type Config struct {
 	Metrics    *prometheus.Registry // shown at /metrics; a new one by default
 	Advertised []string             // addresses or host names by which others reach this node
 	Origins    []string             // those whose web pages may use the API, as CheckOrigin takes them; none by default
+	Now        func() time.Time     // what decides which entries are overdue, and which day is today; time.Now by default
 
 	RequestTimeout time.Duration // the most a request may take; 5 s by default
 	HeaderTimeout  time.Duration // the most its header may take; 5 s by default
@@ -41,6 +43,9 @@ func (c *Config) fill() {
 	}
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	for _, d := range []struct {
 		value *time.Duration
@@ -69,7 +74,8 @@ type Server struct {
 	buffers sync.Pool
 	gzips   gzips
 	fixed   fixtures
-	streams atomic.Int64 // event streams that are open
+	streams atomic.Int64  // event streams that are open
+	seats   chan struct{} // of requests that look at many rows
 
 	ctx  context.Context // ends the event streams
 	stop context.CancelFunc
@@ -82,6 +88,7 @@ func New(cfg Config) *Server {
 		guard: newGuard(cfg.Advertised, cfg.Origins), cors: newCORS(cfg.Origins), gzips: newGzips(), boot: rand.Text()[:8]}
 	s.routes = newRoutes(s.metrics)
 	s.fixed = newFixtures(s.routes.table)
+	s.seats = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s

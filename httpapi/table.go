@@ -2,13 +2,15 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"todod/httpapi/api"
 )
 
 var (
-	entryParams = []string{"date", "from", "to", "done", "limit", "cursor", "consistency"}
+	entryParams = slices.Concat(plainParams, choiceParams)
+	findParams  = slices.Concat(entryParams, []string{"prefix"})
 	listsParams = []string{"prefix", "limit", "cursor", "consistency"}
 	readParams  = []string{"consistency"}
 	bookParams  = []string{"list", "date", "title", "consistency"}
@@ -34,10 +36,15 @@ var (
 	hash    = api.Hash{Index: 105, Chain: "9f86d081884c7d65", Set: "2c26b46b68ffc68f"}
 )
 
+// ofPages is what whoever goes through pages of entries must know.
+const ofPages = `A page may be short, even empty, and still have a next one: at most 50,000 entries are looked at for each. A page in an order of its own needs a look at all entries that the dates leave, at most 1,000,000.
+
+An answer that depends on the clock, by overdue or today, has no ETag.`
+
 var entryRoutes = []route{
 	{http.MethodGet, "/v1/lists/{list}/entries", getEntries, entryParams, about{
 		id: "listEntries", does: "A page of the entries of a list, narrowed by filters",
-		more: "Of an unknown list there are none, and its rev is 0.",
+		more: "Of an unknown list there are none, and its rev is 0.\n\n" + ofPages,
 		how:  reads | tagged, gives: api.Entries{List: "bob", Rev: 42, Entries: []api.Entry{dentist}},
 	}},
 	{http.MethodPost, "/v1/lists/{list}/entries", addEntry, nil, about{
@@ -54,6 +61,11 @@ var entryRoutes = []route{
 	}},
 	{http.MethodGet, "/v1/lists/{list}/entries/{id}", getEntry, readParams, about{
 		id: "getEntry", does: "One entry", how: reads | tagged, gives: dentist, fails: []api.Code{api.CodeNotFound},
+	}},
+	{http.MethodGet, "/v1/entries", findEntries, findParams, about{
+		id: "findEntries", does: "A page of the entries of all lists, narrowed by filters",
+		more: "They come list by list, in the byte order of the names, unless sort says otherwise.\n\n" + ofPages,
+		how:  reads | tagged, gives: api.FoundEntries{Rev: 42, Entries: []api.Entry{dentist}},
 	}},
 	{http.MethodPut, "/v1/lists/{list}/entries/{id}", putEntry, nil, about{
 		id: "putEntry", does: "Replace all settable fields of an entry", more: "It never makes one.",

@@ -94,7 +94,7 @@ func (r *route) chapter() string {
 		return "book"
 	case !isV1(r.path):
 		return "node"
-	case strings.Contains(r.path, "{list}/entries"), first == "batch":
+	case strings.Contains(r.path, "{list}/entries"), first == "batch", first == "entries":
 		return "entries"
 	case first == "lists":
 		return "lists"

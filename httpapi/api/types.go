@@ -67,6 +67,13 @@ type Entries struct {
 	Next    string  `json:"next,omitempty"`
 }
 
+// FoundEntries is a page of the entries of all lists. Rev is that of all of them together.
+type FoundEntries struct {
+	Rev     uint64  `json:"rev"`
+	Entries []Entry `json:"entries"`
+	Next    string  `json:"next,omitempty"`
+}
+
 // EntryPatch changes what it names and leaves the rest alone. What is empty (or 0, or an X of null) takes the
 // field away, as null does in a merge patch (RFC 7396); a title must not be.
 type EntryPatch struct {

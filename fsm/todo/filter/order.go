@@ -16,8 +16,11 @@ const (
 	maxTitleKey = 128
 )
 
+// MaxKey is the most bytes of a key: no field takes more than a title, and none is named twice.
+const MaxKey = 2 + maxTitleKey + (maxKeys-1)*(2+16) + todo.MaxListName + 1 + 8
+
 // Order is what entries can be sorted by: some fields, the first counts most. What an entry has not set comes last,
-// whichever way a field is sorted. What is equal in all of them comes by id.
+// whichever way a field is sorted. What is equal in all of them comes by list and id.
 type Order []orderKey
 
 type orderKey struct {
@@ -78,9 +81,9 @@ type Sorter struct {
 // Bind makes the order ready to be used.
 func (o Order) Bind(c Context) *Sorter { return &Sorter{clock: newClock(c), order: o} }
 
-// Append appends the key of an entry, its id included: the order of keys as bytes is the order of entries. Equal entries of two lists
-// have equal keys.
-func (s *Sorter) Append(b []byte, e *todo.Entry) []byte {
+// Append appends the key of an entry of a list: the order of keys as bytes is the order of entries, and no two have the
+// same.
+func (s *Sorter) Append(b []byte, list string, e *todo.Entry) []byte {
 	for _, k := range s.order {
 		b = append(b, 0) // it is set
 		at := len(b)
@@ -93,6 +96,7 @@ func (s *Sorter) Append(b []byte, e *todo.Entry) []byte {
 			}
 		}
 	}
+	b = append(append(b, list...), 0) // which no name has
 	return binary.BigEndian.AppendUint64(b, e.ID)
 }
 

@@ -50,7 +50,7 @@ var someZones = []string{"", "UTC", "Europe/Berlin", "Pacific/Apia", "America/St
 
 func anEntry() *rapid.Generator[todo.Entry] {
 	dates := []string{"", "2026-11-20", "2026-11-26", "2026-11-27", "2026-11-28", "2026-11-29", "2026-12-05", "0001-01-01", "9999-12-31"}
-	texts := []string{"milk", "Buy MILK", "café", "x", `a "b" & c`, "p1"}
+	texts := []string{strings.Repeat("Ämilk", 50), "milk", "Buy MILK", "café", "x", `a "b" & c`, "p1"}
 	return rapid.Custom(func(t *rapid.T) todo.Entry {
 		near := rapid.Int64Range(1_795_000_000_000, 1_796_500_000_000)
 		e := todo.Entry{ID: rapid.Uint64Range(1, 5).Draw(t, "id"), Title: rapid.SampledFrom(texts).Draw(t, "title"), Date: rapid.SampledFrom(dates).Draw(t, "date"),
@@ -186,7 +186,13 @@ func TestKeysSortAsEntriesDo(t *testing.T) {
 		}
 		s := o.Bind(aContext(t))
 		a, b := anEntry().Draw(t, "a"), anEntry().Draw(t, "b")
-		if got, want := bytes.Compare(s.Append(nil, &a), s.Append(nil, &b)), compare(s, &a, &b); got != want {
+		if n := len(s.Append(nil, strings.Repeat("l", todo.MaxListName), &a)); n > MaxKey {
+			t.Fatalf("the key of %+v %+v by %s has %d bytes", a, a.More, o, n)
+		}
+		if same := bytes.Equal(s.Append(nil, "bob", &a), s.Append(nil, "bo", &a)); same {
+			t.Fatalf("two lists have the same key by %s", o)
+		}
+		if got, want := bytes.Compare(s.Append(nil, "bob", &a), s.Append(nil, "bob", &b)), compare(s, &a, &b); got != want {
 			t.Fatalf("by %s %+v %+v and %+v %+v compare as %d, want %d", o, a, a.More, b, b.More, got, want)
 		}
 	})

@@ -1,0 +1,223 @@
+package httpapi
+
+import (
+	"container/heap"
+	"context"
+	"slices"
+	"strings"
+
+	"todod/fsm"
+	"todod/fsm/todo"
+	"todod/fsm/todo/filter"
+	"todod/httpapi/api"
+)
+
+// found is an entry of a page.
+type found struct {
+	list string
+	todo.Entry
+	key []byte // by which it is sorted
+}
+
+// finder gathers a page of a choice out of lists. What it costs is bounded by the rows it looks at and not by those
+// it finds: a page may be short, even empty, and have a next one.
+//
+// A page in the order of the replica goes on behind the last row that the one before looked at. In another order each page looks at
+// all rows again and keeps the first ones behind the key of the last; whatever others write, a row whose key
+// stays is neither left out nor sent twice.
+type finder struct {
+	*choice
+	view  *fsm.View
+	match *filter.Matcher
+	keys  *filter.Sorter
+	seat  *seat
+
+	list  string // that is being looked at
+	entry todo.Entry
+	key   []byte // room for one
+
+	page    heads
+	scanned int
+	more    bool
+	last    place // that was looked at, in the order of the replica
+	err     error
+}
+
+func newFinder(c *choice, v *fsm.View, seat *seat) *finder {
+	f := &finder{choice: c, view: v, seat: seat, last: c.after}
+	context := c.context(func(id uint64) bool { return v.HasSub(f.list, id) })
+	if c.expr != nil {
+		f.match = c.expr.Bind(context)
+	}
+	if c.order != nil {
+		f.keys = c.order.Bind(context)
+		f.narrow()
+	}
+	return f
+}
+
+// narrow takes days that the filter asks for over into the query, so that the index by date is gone through and not
+// the list. The rows come in the order of that index then, which does not matter where they are sorted.
+func (f *finder) narrow() {
+	if f.match == nil {
+		return
+	}
+	from, to := f.match.Dates()
+	f.From = max(f.From, from)
+	if to != "" && (f.To == "" || to < f.To) {
+		f.To = to
+	}
+}
+
+// inLists looks through all lists whose names begin with prefix, in the byte order of their names.
+func (f *finder) inLists(prefix string) {
+	before := f.after.list
+	if before != "" && f.keys == nil && !f.inList(before) {
+		return
+	}
+	for {
+		lists, more := f.view.Lists(prefix, before, todo.DefaultPage)
+		for i := range lists {
+			if before = lists[i].Name; !f.inList(before) {
+				return
+			}
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// inList looks through a list, and reports whether there is anything left to look for.
+func (f *finder) inList(list string) bool {
+	if !f.count() {
+		return false
+	}
+	if f.list = list; list != f.last.list {
+		f.last = place{list: list}
+	}
+	q := f.Query
+	if f.keys == nil {
+		q.After = f.last.at
+	}
+	f.view.Scan(list, &q, f.visit)
+	return !f.more && f.err == nil
+}
+
+// count bounds the rows that are looked at. A list counts as one: it has to be found.
+func (f *finder) count() bool {
+	if f.keys == nil && f.scanned == maxScan {
+		f.more = true
+		return false
+	}
+	if f.keys != nil && f.scanned == maxSort {
+		f.err = fail(api.CodeInvalid, "sort must be of at most %d entries: narrow them by a date, a list or the beginning of its name", maxSort)
+		return false
+	}
+	f.scanned++
+	if f.scanned%seatRows == 0 {
+		f.err = f.seat.take()
+	}
+	return f.err == nil
+}
+
+func (f *finder) visit(e todo.Entry) bool {
+	if !f.count() {
+		return false
+	}
+	f.entry = e
+	holds := (f.Done == nil || e.Done == *f.Done) && (f.match == nil || f.match.Match(&f.entry))
+	switch {
+	case holds && f.keys != nil:
+		f.sortIn()
+		return true
+	case holds && len(f.page) == f.Limit:
+		f.more = true
+		return false
+	case holds:
+		f.page = append(f.page, found{list: f.list, Entry: e})
+	}
+	f.last.at = fsm.Position{Date: e.Date, ID: e.ID}
+	return true
+}
+
+// sortIn keeps the entry if it is among the first behind the page before, and one more, which tells whether there are more.
+func (f *finder) sortIn() {
+	f.key = f.keys.Append(f.key[:0], f.list, &f.entry)
+	if f.after.key != "" && string(f.key) <= f.after.key {
+		return
+	}
+	if len(f.page) <= f.Limit {
+		heap.Push(&f.page, found{f.list, f.entry, slices.Clone(f.key)})
+		return
+	}
+	if last := &f.page[0]; string(f.key) < string(last.key) {
+		*last = found{f.list, f.entry, append(last.key[:0], f.key...)}
+		heap.Fix(&f.page, 0)
+	}
+}
+
+// heads is a heap of the first entries of an order, the last of them on top.
+type heads []found
+
+func (h heads) Len() int           { return len(h) }
+func (h heads) Less(i, j int) bool { return string(h[i].key) > string(h[j].key) }
+func (h heads) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push is for package heap.
+func (h *heads) Push(x any) { *h = append(*h, x.(found)) }
+
+// Pop is for package heap too, and never called: the last one is replaced.
+func (h *heads) Pop() any { panic("nothing is taken from the heads") }
+
+// end returns the page, and the place it ends at if there may be more.
+func (f *finder) end() (page []found, next *place, err error) {
+	if f.err != nil {
+		return nil, nil, f.err
+	}
+	if f.keys == nil {
+		if f.more {
+			next = &f.last
+		}
+		return f.page, next, nil
+	}
+	slices.SortFunc(f.page, func(a, b found) int { return strings.Compare(string(a.key), string(b.key)) })
+	if len(f.page) > f.Limit {
+		f.page = f.page[:f.Limit]
+		next = &place{key: string(f.page[f.Limit-1].key)}
+	}
+	return f.page, next, nil
+}
+
+// seat is what a request that looks at many rows waits for, so that a few such leave the node able to do
+// all else.
+type seat struct {
+	ctx   context.Context // of the request, with its time
+	seats chan struct{}
+	taken bool
+}
+
+// take waits for the seat, and fails when the time of the request is over, also of one that has it.
+func (s *seat) take() error {
+	if s.taken {
+		if s.ctx.Err() != nil {
+			return errTooMuch
+		}
+		return nil
+	}
+	select {
+	case s.seats <- struct{}{}:
+		s.taken = true
+		return nil
+	case <-s.ctx.Done():
+		return errTooMuch
+	}
+}
+
+func (s *seat) leave() {
+	if s.taken {
+		<-s.seats
+	}
+}
+
+var errTooMuch = fail(api.CodeOverloaded, "too many entries are looked through on this node: narrow them by a date or a list, or try again later")
