@@ -159,3 +159,76 @@ func TestForeignHosts(t *testing.T) {
 		w.do("GET", "/nothing", "", "Host: "+host).line(421, "Host")
 	}
 }
+
+func TestBadChoices(t *testing.T) {
+	w := newWorld(t)
+	w.add("bob", "a", "2018-12-19")
+	deep := func(open, shut string, n int) string { return strings.Repeat(open, n) + "a" + strings.Repeat(shut, n) }
+	for query, says := range map[string]string{
+		"filter=":                                      "filter, column 1: there is nothing to look for",
+		"filter=due%3Ctody":                            `filter, column 5: a day like 2026-11-28, today, friday or today+7 must come here, not "tody"`,
+		"filter=%28done":                               "filter, column 1: this ( is never closed",
+		"filter=a%00":                                  "filter, column 2: it must not contain control characters",
+		"filter=%ff":                                   "filter, column 1: it must be valid UTF-8",
+		"filter=a%1b%5B2J":                             "filter, column 2",
+		"filter=due%3C%E2%80%AEx":                      `must come here, not "\u202ex"`,
+		"filter=" + strings.Repeat("a", 4097):          "filter, column 4097: it must be at most 4096 bytes long",
+		"filter=" + strings.Repeat("a", 60000):         "filter, column 4097: it must be at most 4096 bytes long",
+		"filter=" + deep("(", ")", 1000):               "at most 32 operators deep",
+		"filter=" + deep("!", "", 1000):                "at most 32 operators deep",
+		"filter=" + deep("(b%7C", ")", 100):            "at most 32 operators deep",
+		"filter=" + strings.Repeat("a+", 101):          "filter, column 201: a filter must have at most 100 terms",
+		"filter=" + strings.Repeat("a+", 100) + "&q=b": "filter must be shorter together with the other parameters",
+		"filter=a&filter=b":                            "filter is given twice",
+		"overdue=1":                                    "overdue, column 1: must be true or false",
+		"overdue":                                      "overdue, column 1: must be true or false",
+		"due=someday":                                  "due, column 1: a day like",
+		"due=today%7Cdone":                             "due, column 6",
+		"tag=":                                         "tag, column 1: there is nothing",
+		"tag=%CC%81":                                   "tag, column 1: there is nothing",
+		"q=":                                           "q, column 1: there is nothing",
+		"q=%00":                                        "q, column 1: it must not contain control",
+		"q=" + strings.Repeat("a", 5000):               "q, column 4097",
+		"priority=10":                                  "priority, column 1: a whole number from 0 to 9",
+		"priority=high":                                "priority, column 1",
+		"has=everything":                               "has, column 1",
+		"parent=-1":                                    "parent, column 1",
+		"parent=18446744073709551616":                  "parent, column 1",
+		"sort=":                                        "sort must be names of",
+		"sort=colour":                                  "sort must be names of",
+		"sort=due%00":                                  "sort must be names of",
+		"sort=due,due":                                 "sort must name due once",
+		"sort=id,due,date,title,created":               "sort must name at most 4 fields",
+		"sort=" + strings.Repeat("id,", 20000):         "sort must name at most 4 fields",
+		"fields=":                                      "fields must be names",
+		"fields=title,colour":                          "fields must be names",
+		"fields=title,title":                           "fields must name title once",
+		"fields=title%00":                              "fields must be names",
+		"fields=" + strings.Repeat("id,", 20000):       "fields must",
+		"tz=":                                          "tz must be the name of a time zone",
+		"tz=Local":                                     "tz must be the name of a time zone",
+		"tz=local":                                     "tz must be the name of a time zone",
+		"tz=Mars/Olympus":                              "tz must be the name of a time zone",
+		"tz=..%2F..%2Fetc%2Fpasswd":                    "tz must be the name of a time zone",
+		"tz=%2Fetc%2Flocaltime":                        "tz must be the name of a time zone",
+		"tz=Europe%2FBerlin%00":                        "tz must be the name of a time zone",
+		"tz=" + strings.Repeat("A", 60000):             "tz must be the name of a time zone",
+		"limit=0&filter=a":                             "limit must be",
+		"date=2018-02-30&filter=a":                     "date must be",
+		"colour=red&filter=a":                          `"colour" is not a known parameter`,
+	} {
+		w.do("GET", "/v1/lists/bob/entries?"+query, "").problem(api.CodeInvalid, "", says)
+		w.do("GET", "/v1/entries?"+query, "").problem(api.CodeInvalid, "", says)
+	}
+	w.do("GET", "/v1/lists/bob/entries?prefix=b", "").problem(api.CodeInvalid, "", "not a known parameter")
+	w.do("GET", "/v1/entries?list=bob", "").problem(api.CodeInvalid, "", "not a known parameter")
+	for _, prefix := range []string{"%ff", "a%2Fb", "%00", strings.Repeat("a", 129)} {
+		w.do("GET", "/v1/entries?prefix="+prefix, "").problem(api.CodeInvalid, "", "prefix")
+	}
+	// What is longer than a header may be is refused by net/http, a megabyte as well.
+	for _, path := range []string{"/v1/lists/bob/entries?filter=", "/v1/entries?q="} {
+		if a := w.do("GET", path+strings.Repeat("a", 1<<20), ""); a.status != 431 {
+			t.Errorf("a filter of a megabyte: %d %s", a.status, a.body)
+		}
+	}
+}
