@@ -61,6 +61,7 @@ func (d *describer) components() {
 	for _, h := range answerHeaders {
 		c.Headers.Put(h.Name, &openapi.Header{Description: h.Description, Schema: h.Schema})
 	}
+	d.schemas.Part(reflect.TypeFor[api.Entry](), "EntryPart") // the glossary refers to it
 	problem := d.schemas.Of(reflect.TypeFor[api.Problem]())
 	for _, status := range slices.Sorted(maps.Values(api.Statuses)) {
 		var says []string

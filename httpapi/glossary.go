@@ -17,6 +17,9 @@ var (
 	object = openapi.Types{"object"}
 )
 
+// somePart is the schema of an entry of which only some fields may be there.
+const somePart = "#/components/schemas/EntryPart"
+
 var glossary = openapi.Words{
 	// Entries.
 	"list":        {Description: "The name of a list: 1 to 128 bytes of UTF-8, taken in NFC; no control characters, no /, not . or .., no space at either end.", MinLength: 1, MaxLength: todo.MaxListName},
@@ -40,7 +43,6 @@ var glossary = openapi.Words{
 	"x":           {Type: object, Description: "Properties that only clients know, at most 16 KiB; kept as they are."},
 	"due":         {Description: "From date, time and tz: 2006-01-02, 2006-01-02T15:04:05 where it floats, or with the offset of the zone."},
 	"completed":   {Description: "When it was done, UTC."},
-	"entries":     {Description: "A page of entries."},
 	"next":        {Description: "The cursor of the next page; absent on the last."},
 	"if_match":    {Description: "Entity tags, as in If-Match: the command is refused, and with it the batch, where none holds."},
 	"commands":    {Description: "Done in this order, all or none.", MaxItems: todo.MaxBatch},
@@ -82,6 +84,11 @@ var glossary = openapi.Words{
 	"EntryPatch":   {Description: "The fields to change. null takes away what can be left out."},
 	"Command":      {Description: "One command of a batch. A patch leaves alone what is absent; date \"\" takes the date away."},
 	"Command.date": {Description: "A day, as 2006-01-02; \"\" in a patch takes it away.", Pattern: `^([0-9]{4}-[0-9]{2}-[0-9]{2})?$`},
+
+	// Pages of entries.
+	"Entries.entries":      {Description: "A page of entries.", Items: &openapi.Schema{Ref: somePart}},
+	"FoundEntries.entries": {Description: "A page of entries.", Items: &openapi.Schema{Ref: somePart}},
+	"EntryPart":            {Description: "One to-do item. What is not set is absent, and with fields all that is not asked for."},
 
 	// Lists.
 	"name":         {Description: "The name of the list.", MinLength: 1, MaxLength: todo.MaxListName},

@@ -98,6 +98,13 @@ func Int(n int64) *int64 { return &n }
 // be there, and null takes away what can be left out of the whole.
 func (s *Schemas) Patch(t reflect.Type, name string) *Schema { return s.named(t, name, true) }
 
+// Part returns the schema of a type of which any field may be left out, under a name of its own.
+func (s *Schemas) Part(t reflect.Type, name string) *Schema {
+	ref := s.named(t, name, false)
+	s.Made.Get(name).Required = nil
+	return ref
+}
+
 func (s *Schemas) named(t reflect.Type, name string, patch bool) *Schema {
 	ref := &Schema{Ref: "#/components/schemas/" + name}
 	if s.types == nil {
