@@ -25,12 +25,43 @@ type ReadOptions struct {
 	IfNoneMatch string // NotModified(err) if what is read still has one of these ETags
 }
 
-// EntriesQuery narrows a page of entries; the zero value asks for the first page of all.
+// EntriesQuery narrows a page of entries, sorts and cuts it; the zero value asks for the first page of all. What is
+// given has to hold all at once.
 type EntriesQuery struct {
 	Date, From, To string // 2006-01-02, From and To inclusive
 	Done           *bool
-	Limit          int // 100 by default, 1,000 at most
+	Overdue        *bool
+	Due            string // a day like today+7, or a comparison with one: <=today+7
+	Tag            string
+	Priority       string // 0 to 9, or a comparison with one: <=3
+	Q              string // a text in title, notes or tags
+	Has            []string
+	Parent         *uint64  // the entry that they are below; 0 for none
+	Filter         string   // in the language of package filter: due<today+7 & #home & !done | p1
+	TZ             string   // whose today it is, an IANA name; UTC by default
+	Sort           []string // due, -priority; in the order added by default
+	Fields         []string // the only ones to be sent, all others have their zero value; all by default
+	Limit          int      // 100 by default, 1,000 at most
 	Cursor         string
+}
+
+// values are the parameters of a request.
+func (q *EntriesQuery) values() url.Values {
+	v := url.Values{}
+	for name, value := range map[string]string{"date": q.Date, "from": q.From, "to": q.To, "due": q.Due, "tag": q.Tag, "priority": q.Priority, "q": q.Q,
+		"has": strings.Join(q.Has, ","), "filter": q.Filter, "tz": q.TZ, "sort": strings.Join(q.Sort, ","), "fields": strings.Join(q.Fields, ",")} {
+		set(v, name, value)
+	}
+	for name, value := range map[string]*bool{"done": q.Done, "overdue": q.Overdue} {
+		if value != nil {
+			v.Set(name, strconv.FormatBool(*value))
+		}
+	}
+	if q.Parent != nil {
+		v.Set("parent", strconv.FormatUint(*q.Parent, 10))
+	}
+	page(v, q.Limit, q.Cursor)
+	return v
 }
 
 // AddEntry adds an entry to a list, which begins with its first one.
@@ -73,17 +104,10 @@ func (c *Client) DeleteEntry(ctx context.Context, list string, id uint64, opt Wr
 	return c.drop(ctx, entryPath(list, id), opt)
 }
 
-// Entries returns a page of the entries of a list; none, with Rev 0, of an unknown one.
+// Entries returns a page of the entries of a list; none, with Rev 0, of an unknown one. One that is filtered may be short, even
+// empty, and have a next one.
 func (c *Client) Entries(ctx context.Context, list string, q EntriesQuery, opt ReadOptions) (Entries, Meta, error) {
-	v := url.Values{}
-	set(v, "date", q.Date)
-	set(v, "from", q.From)
-	set(v, "to", q.To)
-	if q.Done != nil {
-		v.Set("done", strconv.FormatBool(*q.Done))
-	}
-	page(v, q.Limit, q.Cursor)
-	return read[Entries](ctx, c, listPath(list)+"/entries", v, opt)
+	return read[Entries](ctx, c, listPath(list)+"/entries", q.values(), opt)
 }
 
 // AllEntries goes through all pages from q on. An error ends it.
@@ -93,6 +117,25 @@ func (c *Client) AllEntries(ctx context.Context, list string, q EntriesQuery, op
 			q.Cursor = cursor
 		}
 		p, _, err := c.Entries(ctx, list, q, opt)
+		return p.Entries, p.Next, err
+	})
+}
+
+// FindEntries returns a page of the entries of all lists whose names begin with prefix: list by list, unless q.Sort says
+// otherwise. It may be short, even empty, and have a next one.
+func (c *Client) FindEntries(ctx context.Context, prefix string, q EntriesQuery, opt ReadOptions) (FoundEntries, Meta, error) {
+	v := q.values()
+	set(v, "prefix", prefix)
+	return read[FoundEntries](ctx, c, "/v1/entries", v, opt)
+}
+
+// AllFound goes through all pages of FindEntries from q on. An error ends it.
+func (c *Client) AllFound(ctx context.Context, prefix string, q EntriesQuery, opt ReadOptions) iter.Seq2[Entry, error] {
+	return each(func(cursor string) ([]Entry, string, error) {
+		if cursor != "" {
+			q.Cursor = cursor
+		}
+		p, _, err := c.FindEntries(ctx, prefix, q, opt)
 		return p.Entries, p.Next, err
 	})
 }

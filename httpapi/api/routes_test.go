@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,6 +51,14 @@ func TestRequests(t *testing.T) {
 			_, _, err := c.Entries(ctx, "bob", EntriesQuery{From: "2018-01-01", Done: &no, Limit: 5, Cursor: "c"}, ReadOptions{Consistency: "stale", MinIndex: 9})
 			return err
 		}, `GET /v1/lists/bob/entries?consistency=stale&cursor=c&done=false&from=2018-01-01&limit=5 Todod-Min-Index:9`},
+		{func() error {
+			q := EntriesQuery{Date: "2018-12-19", To: "2018-12-20", Overdue: &no, Due: "<today+7", Tag: "a b", Priority: "<=3", Q: "milk & tea", Has: []string{"notes", "date"}, Parent: new(uint64),
+				Filter: "#home | p1", TZ: "Europe/Berlin", Sort: []string{"due", "-id"}, Fields: []string{"id", "title"}, Limit: 5, Cursor: "c"}
+			_, _, err := c.FindEntries(ctx, "bo", q, ReadOptions{Consistency: "auto"})
+			return err
+		}, `GET /v1/entries?consistency=auto&cursor=c&date=2018-12-19&due=%3Ctoday%2B7&fields=id%2Ctitle&filter=%23home+%7C+p1&has=notes%2Cdate&limit=5&overdue=false&parent=0&prefix=bo&` +
+			`priority=%3C%3D3&q=milk+%26+tea&sort=due%2C-id&tag=a+b&to=2018-12-20&tz=Europe%2FBerlin`},
+		{func() error { _, _, err := c.FindEntries(ctx, "", EntriesQuery{}, ReadOptions{}); return err }, `GET /v1/entries`},
 		{func() error { _, _, err := c.Entry(ctx, "bob", 3, ReadOptions{IfNoneMatch: `"1.2"`}); return err }, `GET /v1/lists/bob/entries/3 If-None-Match:"1.2"`},
 		{func() error { _, _, err := c.List(ctx, "bob", ReadOptions{}); return err }, `GET /v1/lists/bob`},
 		{func() error { _, _, err := c.Lists(ctx, "b", 0, "", ReadOptions{}); return err }, `GET /v1/lists?prefix=b`},
@@ -111,19 +120,28 @@ func TestPages(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		switch r.URL.Query().Get("cursor") {
 		case "":
-			io.WriteString(w, `{"entries":[{"id":1},{"id":2}],"next":"two"}`)
+			io.WriteString(w, `{"entries":[{"id":1},{"id":2}],"next":"empty"}`)
+		case "empty": // nothing was found among those looked at
+			io.WriteString(w, `{"entries":[],"next":"two"}`)
 		case "two":
 			io.WriteString(w, `{"entries":[{"id":3}]}`)
 		}
 	})
-	var ids []uint64
-	for e, err := range client(t, Options{}, addr).AllEntries(t.Context(), "bob", EntriesQuery{}, ReadOptions{}) {
-		if err != nil {
-			t.Fatal(err)
+	c := client(t, Options{}, addr)
+	for name, all := range map[string]iter.Seq2[Entry, error]{
+		"of a list":  c.AllEntries(t.Context(), "bob", EntriesQuery{}, ReadOptions{}),
+		"of all":     c.AllFound(t.Context(), "", EntriesQuery{}, ReadOptions{}),
+		"from there": c.AllFound(t.Context(), "", EntriesQuery{Cursor: "empty"}, ReadOptions{}),
+	} {
+		var ids []uint64
+		for e, err := range all {
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, e.ID)
 		}
-		ids = append(ids, e.ID)
-	}
-	if fmt.Sprint(ids) != "[1 2 3]" {
-		t.Errorf("got %v", ids)
+		if want := map[string]string{"of a list": "[1 2 3]", "of all": "[1 2 3]", "from there": "[3]"}[name]; fmt.Sprint(ids) != want {
+			t.Errorf("%s: got %v, want %s", name, ids, want)
+		}
 	}
 }
