@@ -196,5 +196,10 @@ func (w *backupWriter) end() error {
 func appendBackupList(b []byte, l *todo.List) []byte {
 	b = appendBytes(b, l.Name)
 	b = appendBool(b, l.Num == 0)
-	return appendUvarints(b, l.LastID, l.Entries, l.Open, l.Rev)
+	b = appendUvarints(b, l.LastID, l.Entries, l.Open, l.Rev)
+	more := l.More.Get()
+	if more.Was = 0; more == (todo.ListMore{}) { // numbers of lists are given anew
+		return b
+	}
+	return appendListMore(b, &more)
 }

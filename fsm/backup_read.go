@@ -207,6 +207,11 @@ func (r *backupReader) takeList(in *reader, to backupVisitor) error {
 	l := todo.List{Name: in.string()}
 	deleted := in.bool()
 	l.LastID, l.Entries, l.Open, l.Rev = in.uvarint(), in.uvarint(), in.uvarint(), in.uvarint()
+	if len(in.b) > 0 {
+		more := in.listMore()
+		l.More = &more
+		in.bad = in.bad || more == todo.ListMore{}
+	}
 	switch {
 	case in.end() != nil, l.Name <= r.named, l.Open > l.Entries, l.Entries > l.LastID, l.Rev > r.about.Rev,
 		deleted && l.Entries != 0, r.about.Keys != 0:

@@ -156,12 +156,14 @@ func appendItems(b []byte, items []todo.Item) []byte {
 		b = appendBool(b, it.Changed)
 		b = appendBytes(b, it.List)
 		b = appendEntry(b, &it.Entry)
-		if it.Kind == todo.Move || it.Kind == todo.Copy {
+		if hasOrigin(it.Kind) {
 			b = binary.AppendUvarint(appendBytes(b, it.Origin.List), it.Origin.ID)
 		}
 	}
 	return b
 }
+
+func hasOrigin(k todo.Kind) bool { return k == todo.Move || k == todo.Copy || k == todo.PatchList }
 
 func (r *reader) items() []todo.Item {
 	n := r.count(10)
@@ -171,7 +173,7 @@ func (r *reader) items() []todo.Item {
 	items := make([]todo.Item, n)
 	for i := range items {
 		items[i] = todo.Item{Kind: todo.Kind(r.byte()), Changed: r.bool(), List: r.string(), Entry: r.entry()}
-		if k := items[i].Kind; k == todo.Move || k == todo.Copy {
+		if hasOrigin(items[i].Kind) {
 			items[i].Origin = todo.Ref{List: r.string(), ID: r.uvarint()}
 		}
 	}

@@ -35,6 +35,7 @@ const (
 	opWhere = 6
 	opIDOf  = 7
 	opUnder = 8 // ParentOf
+	opList  = 20
 )
 
 // The flags of an operation.
@@ -64,6 +65,9 @@ func appendOperands(b []byte, op *todo.Op) []byte {
 	}
 	b = appendNumber(b, opIDOf, op.IDOf)
 	b = appendNumber(b, opUnder, op.ParentOf)
+	if f := op.ListFields; f != nil {
+		b = appendText(b, opList, string(appendListMore(appendUvarints(nil, uint64(f.Set)), &f.ListMore)))
+	}
 	return append(b, 0)
 }
 
@@ -80,6 +84,9 @@ func (r *reader) operands(op *todo.Op) {
 			op.IDOf = in.nonzero()
 		case opUnder:
 			op.ParentOf = in.nonzero()
+		case opList:
+			op.ListFields = &todo.ListFields{Set: todo.ListSet(in.small())}
+			op.ListFields.ListMore = in.listMore()
 		case opWhere:
 			op.Where.Rel = todo.Rel(in.small())
 			op.Where.Neighbor = in.uvarint()

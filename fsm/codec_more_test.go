@@ -43,12 +43,41 @@ func TestFieldsThatFewHave(t *testing.T) {
 		}
 		cmd := todo.Command{Ops: []todo.Op{{Kind: todo.Patch, List: "bob", ID: 3, At: rapid.Uint64Range(0, 3).Draw(t, "at"),
 			Fields: todo.Fields{Set: todo.FieldSet(rapid.Uint16Range(0, 1<<14-1).Draw(t, "set")), More: drawMore(t)}}}}
+		if rapid.Bool().Draw(t, "on lists") {
+			cmd.Ops[0].To, cmd.Ops[0].Where = "eve", todo.Where{Rel: todo.Before, Neighbor: 2}
+			cmd.Ops[0].IDOf, cmd.Ops[0].ParentOf = 1, 2
+			cmd.Ops[0].ListFields = &todo.ListFields{Set: 15, ListMore: todo.ListMore{Title: "t", Colour: "#3366cc", Archived: true, Sort: "due"}}
+		}
 		payload := EncodeTodo(&cmd)
 		got, err := DecodeTodo(payload)
 		if err != nil || !reflect.DeepEqual(got, cmd) || !bytes.Equal(EncodeTodo(&got), payload) {
 			t.Fatalf("%+v became %+v, %v", cmd, got, err)
 		}
 	})
+}
+
+// What is kept of a list comes back, with its fields and under another name, through a backup too.
+func TestFieldsOfLists(t *testing.T) {
+	n := newNode(t)
+	n.do(raise(2))
+	patch := todo.Op{Kind: todo.PatchList, List: "bob", To: "robert", ListFields: &todo.ListFields{Set: 3, ListMore: todo.ListMore{Title: "t", Colour: "#3366cc"}}}
+	n.do(addCommand("bob", "a"), todo2(patch))
+	n.sound()
+	v := n.view()
+	l, ok := v.List("robert")
+	_, old := v.List("bob")
+	lists, _ := v.Lists("", "", 10)
+	v.Close()
+	if !ok || old || len(lists) != 1 || l.More == nil || *l.More != (todo.ListMore{Title: "t", Colour: "#3366cc"}) {
+		t.Errorf("%+v, %+v, the old name is there: %v", l, l.More, old)
+	}
+	if err := n.snapshot(1); err != nil {
+		t.Fatal(err)
+	}
+	n.crash()
+	if n.titles("robert") != "a" {
+		t.Error(n.titles("robert"))
+	}
 }
 
 // An entry with all its fields goes through a flush, a restart and a snapshot; its uid and parent are found, and

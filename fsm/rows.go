@@ -104,7 +104,3 @@ func after(prefix string) string {
 	b[len(b)-1]++
 	return string(b)
 }
-
-func appendList(b []byte, l *todo.List) []byte {
-	return appendUvarints(b, l.Num, l.LastID, l.Entries, l.Open, l.Rev)
-}

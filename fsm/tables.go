@@ -26,13 +26,6 @@ func (r rows) list(name string) todo.List {
 	return decodeList(name, b)
 }
 
-func decodeList(name string, b []byte) todo.List {
-	in := &reader{b: b}
-	l := todo.List{Name: name, Num: in.uvarint(), LastID: in.uvarint(), Entries: in.uvarint(), Open: in.uvarint(), Rev: in.uvarint()}
-	in.must()
-	return l
-}
-
 func (r rows) entry(num, id uint64) (todo.Entry, bool) {
 	b := r.get(numKey(tabEntry, num, id))
 	if b == nil {

@@ -159,7 +159,7 @@ func TestTheContractIsHeld(t *testing.T) {
 		{func(x *exchange) { x.header.Set("Content-Type", "text/html") }, "text/html is not described"},
 		{func(x *exchange) { x.header.Set("Location", "/") }, "header Location is not described"},
 		{func(x *exchange) { x.answer = []byte(`{"name":"bob","entries":1,"open":1}`) }, "missing property 'rev'"},
-		{func(x *exchange) { x.answer = []byte(strings.Replace(entry, "{", `{"colour":"red",`, 1)) }, "'colour' not allowed"},
+		{func(x *exchange) { x.answer = []byte(strings.Replace(entry, "{", `{"shade":"red",`, 1)) }, "'shade' not allowed"},
 		{func(x *exchange) { x.answer = []byte(strings.Replace(entry, "42", "-1", 1)) }, "minimum"},
 		{func(x *exchange) { x.r.URL.RawQuery = "consistency=some" }, "parameter consistency"},
 		{func(x *exchange) { x.r.Method = "POST" }, "no such operation"},

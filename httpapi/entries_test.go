@@ -338,7 +338,7 @@ func TestBatches(t *testing.T) {
 func TestMethodsAreNamed(t *testing.T) {
 	w := newWorld(t)
 	for path, allow := range map[string]string{
-		"/v1/lists": "GET, HEAD", "/v1/lists/bob": "DELETE, GET, HEAD", "/v1/lists/bob/entries": "GET, HEAD, POST",
+		"/v1/lists": "GET, HEAD", "/v1/lists/bob": "DELETE, GET, HEAD, PATCH", "/v1/lists/bob/entries": "GET, HEAD, POST",
 		"/v1/lists/bob/entries/1": "DELETE, GET, HEAD, PATCH, PUT", "/v1/batch": "POST", "/v1/cluster/members/n1": "DELETE",
 	} {
 		for _, method := range []string{"BREW", http.MethodOptions, http.MethodTrace} {

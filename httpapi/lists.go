@@ -8,6 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"todod/fsm/todo"
+	"todod/fsm/todo/filter"
 	"todod/httpapi/api"
 	"todod/server"
 )
@@ -77,7 +78,99 @@ func (req *request) prefix() (string, error) {
 }
 
 func wireList(l *todo.List) api.List {
-	return api.List{Name: l.Name, Entries: l.Entries, Open: l.Open, Rev: l.Rev}
+	m := l.More.Get()
+	return api.List{Name: l.Name, Entries: l.Entries, Open: l.Open, Rev: l.Rev, Title: m.Title, Colour: m.Colour, Archived: m.Archived, Sort: m.Sort}
+}
+
+// patchList changes what is known of a list, its name too. The answer is the list as this node has it then.
+func patchList(req *request) error {
+	var in api.ListPatch
+	if err := decode(req, scanListPatch, &in); err != nil {
+		return err
+	}
+	op, err := patchOf(&in)
+	if err != nil {
+		return err
+	}
+	if op.List, err = req.list(); err != nil {
+		return err
+	}
+	if op.If, err = conditions(req.r.Header); err != nil {
+		return err
+	}
+	res, err := req.write(one(op))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := req.bounded()
+	defer cancel()
+	r, err := req.s.node.Read(ctx, server.ReadOptions{Level: server.Stale, MinRev: res.Rev})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	l, ok := r.List(res.Items[0].List)
+	if !ok { // others took it away or renamed it meanwhile
+		return req.noContent()
+	}
+	req.tag(r.Epoch(), l.Rev)
+	return req.sendJSON(http.StatusOK, applicationJSON, wireList(&l))
+}
+
+func scanListPatch(s *scanner, p *api.ListPatch) error {
+	return s.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "name":
+			p.Name, err = some(s.text("name"))
+		case "title":
+			p.Title, err = orNull(s, "title", s.text)
+		case "colour":
+			p.Colour, err = orNull(s, "colour", s.text)
+		case "archived":
+			p.Archived, err = orNull(s, "archived", s.bool)
+		case "sort":
+			p.Sort, err = orNull(s, "sort", s.text)
+		default:
+			err = s.unknown(name)
+		}
+		return err
+	})
+}
+
+// patchOf is a patch of a list as an operation.
+func patchOf(p *api.ListPatch) (todo.Op, error) {
+	op := todo.Op{Kind: todo.PatchList}
+	var f todo.ListFields
+	for _, t := range []struct {
+		set  todo.ListSet
+		from *string
+		to   *string
+	}{{todo.ListTitle, p.Title, &f.Title}, {todo.ListColour, p.Colour, &f.Colour}, {todo.ListSort, p.Sort, &f.Sort}} {
+		if t.from != nil {
+			f.Set |= t.set
+			*t.to = *t.from
+		}
+	}
+	if p.Archived != nil {
+		f.Set |= todo.ListArchived
+		f.Archived = *p.Archived
+	}
+	if f.Sort != "" {
+		order, err := filter.ParseOrder(f.Sort)
+		if err != nil {
+			return op, err
+		}
+		f.Sort = order.String()
+	}
+	if f.Set != 0 {
+		op.ListFields = &f
+	}
+	if p.Name != nil {
+		if op.To = *p.Name; op.To == "" {
+			return op, &todo.Invalid{Field: "name", Reason: "must not be empty"}
+		}
+	}
+	return op, nil
 }
 
 func getList(req *request) error {

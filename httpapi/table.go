@@ -110,6 +110,13 @@ var listRoutes = []route{
 	{http.MethodGet, "/v1/lists/{list}", getList, readParams, about{
 		id: "getList", does: "What is known of a list beside its entries", how: reads | tagged, gives: bobs, fails: []api.Code{api.CodeNotFound},
 	}},
+	{http.MethodPatch, "/v1/lists/{list}", patchList, nil, about{
+		id: "patchList", does: "Change what is known of a list, its name too",
+		more: "A list that gets another name keeps its entries and their ids. A name that another list has or had is refused with 409. " +
+			"The old name is free for a new list, whose ids go on where those of the old one stood, or to go back to.",
+		how: writes | tagged, body: patch{"ListPatch", api.ListPatch{}, map[string]any{"title": "Bob's", "colour": "#3366cc"}}, gives: bobs,
+		fails: []api.Code{api.CodeNotFound},
+	}},
 	{http.MethodDelete, "/v1/lists/{list}", deleteList, nil, about{
 		id: "deleteList", does: "Take a list away with all its entries", more: "Ids of its entries are not used again, not even by a new list of the name.",
 		how: writes | matches, fails: []api.Code{api.CodeNotFound},

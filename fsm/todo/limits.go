@@ -27,6 +27,8 @@ const (
 	MaxTag       = 64
 	// MaxDepth is how many entries may be one below the other.
 	MaxDepth = 5
+	// MaxSort is the most bytes of what a list is sorted by: four fields.
+	MaxSort = 128
 	// MaxRepeat is the most bytes of a repeat.
 	MaxRepeat = 512
 	// MaxReminds is the most reminders of an entry.

@@ -21,7 +21,7 @@ func (s *Stage) move(op *Op, from List, old Entry, now int64, rev uint64) (Item,
 		return is, ListFull
 	}
 	if to.Num == 0 {
-		to.Num = s.nextNum
+		to.Num, to.More = s.nextNum, nil
 		s.nextNum++
 	}
 	ids := map[uint64]uint64{} // the parent of the entry itself stays behind, and is none of these

@@ -86,6 +86,8 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 		return s.add(op, now, rev)
 	case DeleteList:
 		return s.deleteList(op, rev)
+	case PatchList:
+		return s.patchList(op, rev)
 	}
 	list := s.list(op.List)
 	if list.Num == 0 {
@@ -126,7 +128,7 @@ func (s *Stage) add(op *Op, now int64, rev uint64) (Item, Code) {
 		return Item{}, ListFull
 	}
 	if list.Num == 0 {
-		list.Num = s.nextNum
+		list.Num, list.More = s.nextNum, nil
 		s.nextNum++
 	}
 	list.LastID++

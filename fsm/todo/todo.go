@@ -89,6 +89,7 @@ type List struct {
 	Entries uint64
 	Open    uint64 // entries not done
 	Rev     uint64 // the rev of the command that changed it last; 0: no such list now
+	More    *ListMore
 }
 
 // Kind is what a single operation does.
@@ -103,9 +104,10 @@ const (
 	DeleteList Kind = 5
 
 	// Those of version 2 of the commands.
-	Move    Kind = 9  // into the list To, with all below it
-	Copy    Kind = 10 // as Move, and stays
-	Arrange Kind = 12 // at a place in the order of the list: Where
+	Move      Kind = 9  // into the list To, with all below it
+	Copy      Kind = 10 // as Move, and stays
+	PatchList Kind = 11 // sets fields of a list; To is its new name, "" if that stays
+	Arrange   Kind = 12 // at a place in the order of the list: Where
 )
 
 // FieldSet names fields of an entry; a Patch changes only these.
@@ -159,13 +161,14 @@ type Condition struct {
 
 // Op is one operation on one list.
 type Op struct {
-	Kind   Kind
-	List   string
-	ID     uint64 // of the entry; unused by Add and DeleteList
-	Fields Fields
-	If     Condition
-	To     string // of Move and Copy: the list it goes to
-	Where  Where  // of Arrange
+	Kind       Kind
+	List       string
+	ID         uint64 // of the entry; unused by Add and DeleteList
+	Fields     Fields
+	If         Condition
+	To         string      // of Move and Copy: the list it goes to
+	Where      Where       // of Arrange
+	ListFields *ListFields // of PatchList
 	// Of a batch: which operation before it, counted from 1, made the entry that it is about, and the one that is to be
 	// above it; 0: ID and the parent among the fields say so.
 	IDOf, ParentOf uint64
@@ -174,12 +177,12 @@ type Op struct {
 
 // Known reports whether the operation is of a kind, and on fields, that this program knows.
 func (op *Op) Known() bool {
-	return (op.Kind >= Add && op.Kind <= DeleteList || op.Kind == Move || op.Kind == Copy || op.Kind == Arrange) && op.Fields.Set < fieldsEnd && op.Where.Rel <= After
+	return (op.Kind >= Add && op.Kind <= DeleteList || op.Kind == Move || op.Kind == Copy || op.Kind == PatchList || op.Kind == Arrange) && op.Fields.Set < fieldsEnd && op.Where.Rel <= After && (op.ListFields == nil || op.ListFields.Set < listSetEnd)
 }
 
 // First reports whether version 1 of the commands can say the operation.
 func (op *Op) First() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{})
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{}) && op.ListFields == nil
 }
 
 // First reports whether version 1 of the commands can say the command.
@@ -215,7 +218,7 @@ type Item struct {
 	Kind    Kind
 	List    string
 	Entry   Entry
-	Origin  Ref  // of Move and Copy: where the entry comes from
+	Origin  Ref  // of Move and Copy: where the entry comes from; of PatchList: the list under its name until then
 	Changed bool // false: the operation left everything as it was, and took no rev
 }
 

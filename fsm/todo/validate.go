@@ -129,7 +129,9 @@ func (op *Op) check() (err error) {
 		return nil
 	case Move, Copy:
 		op.To, err = ListName(op.To)
-		return toField(err)
+		return renamed(err, "to")
+	case PatchList:
+		return op.checkList()
 	case Arrange:
 		return op.Where.check()
 	default:
@@ -157,10 +159,10 @@ func (op *Op) check() (err error) {
 	return nil
 }
 
-// toField names the field that has the other list.
-func toField(err error) error {
+// renamed is an error about another field than the rule thinks.
+func renamed(err error, field string) error {
 	if inv, ok := err.(*Invalid); ok {
-		return &Invalid{Field: "to", Reason: inv.Reason}
+		return &Invalid{Field: field, Reason: inv.Reason}
 	}
 	return err
 }

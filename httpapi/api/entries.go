@@ -161,6 +161,11 @@ func (c *Client) List(ctx context.Context, list string, opt ReadOptions) (List, 
 	return read[List](ctx, c, listPath(list), nil, opt)
 }
 
+// PatchList changes what is known of a list beside its entries, its name too.
+func (c *Client) PatchList(ctx context.Context, list string, p ListPatch, opt WriteOptions) (List, Meta, error) {
+	return write[List](ctx, c, http.MethodPatch, listPath(list), p, opt)
+}
+
 // DeleteList takes a list away with all its entries.
 func (c *Client) DeleteList(ctx context.Context, list string, opt WriteOptions) (Meta, error) {
 	return c.drop(ctx, listPath(list), opt)

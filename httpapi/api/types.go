@@ -51,6 +51,21 @@ type List struct {
 	Entries uint64 `json:"entries"`
 	Open    uint64 `json:"open"`
 	Rev     uint64 `json:"rev"`
+
+	Title    string `json:"title,omitempty"`    // shown instead of the name
+	Colour   string `json:"colour,omitempty"`   // #rrggbb
+	Archived bool   `json:"archived,omitempty"` // kept, and out of the way
+	Sort     string `json:"sort,omitempty"`     // what clients sort it by if nobody says otherwise
+}
+
+// ListPatch changes what it names and leaves the rest alone; what is empty takes the field away. A list that gets
+// another name keeps its entries and their ids.
+type ListPatch struct {
+	Name     *string `json:"name,omitempty"` // one that no list ever had
+	Title    *string `json:"title,omitempty"`
+	Colour   *string `json:"colour,omitempty"`
+	Archived *bool   `json:"archived,omitempty"`
+	Sort     *string `json:"sort,omitempty"`
 }
 
 // Lists is a page of lists. Next is the cursor of the page after it, "" if there is none.

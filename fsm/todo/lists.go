@@ -1,0 +1,131 @@
+package todo
+
+// ListMore is what few lists have beside their counts. It is never changed, only replaced.
+type ListMore struct {
+	Title    string // shown instead of the name; "" for none
+	Colour   string // #rrggbb; "" for none
+	Archived bool   // kept, and out of the way: only clients care
+	Sort     string // what clients sort it by if nobody says otherwise, as package filter has it; "" for none
+	Was      uint64 // of a name without a list: the number of the list that had it and has another name now; 0 for none
+}
+
+// Get returns what is set, all zero for nil.
+func (m *ListMore) Get() ListMore {
+	if m == nil {
+		return ListMore{}
+	}
+	return *m
+}
+
+// kept returns what is stored: nil if nothing is set.
+func (m ListMore) kept() *ListMore {
+	if m == (ListMore{}) {
+		return nil
+	}
+	return &m
+}
+
+// ListSet names fields of a list.
+type ListSet uint8
+
+// The settable fields of a list.
+const (
+	ListTitle ListSet = 1 << iota
+	ListColour
+	ListArchived
+	ListSort
+
+	listSetEnd
+)
+
+// ListFields are the settable fields of a list, and which of them a PatchList sets.
+type ListFields struct {
+	Set ListSet
+	ListMore
+}
+
+// patchList changes a list's own fields, and its name: ids, and whatever else hangs on its number, stay.
+func (s *Stage) patchList(op *Op, rev uint64) (Item, Code) {
+	list := s.list(op.List)
+	if list.Num == 0 {
+		return Item{}, NoList
+	}
+	if !s.holds(op.If, true, list.Rev) {
+		return Item{}, Precondition
+	}
+	is := Item{Kind: PatchList, List: op.List, Entry: Entry{Rev: list.Rev}, Origin: Ref{List: op.List}}
+	more := op.ListFields.set(list.More.Get())
+	renamed := op.To != "" && op.To != op.List
+	if more == list.More.Get() && !renamed {
+		return is, OK
+	}
+	if renamed {
+		to := s.list(op.To)
+		if to.Num != 0 || to.LastID != 0 && to.More.Get().Was != list.Num {
+			return is, NameTaken
+		}
+		s.setList(List{Name: list.Name, LastID: list.LastID, More: &ListMore{Was: list.Num}})
+		list.Name, list.LastID = op.To, max(list.LastID, to.LastID)
+	}
+	list.More, list.Rev = more.kept(), rev
+	s.setList(list)
+	is.List, is.Entry.Rev, is.Changed = list.Name, rev, true
+	return is, OK
+}
+
+// set returns m with the fields that f sets.
+func (f *ListFields) set(m ListMore) ListMore {
+	if f == nil {
+		return m
+	}
+	if f.Set&ListTitle != 0 {
+		m.Title = f.Title
+	}
+	if f.Set&ListColour != 0 {
+		m.Colour = f.Colour
+	}
+	if f.Set&ListArchived != 0 {
+		m.Archived = f.Archived
+	}
+	if f.Set&ListSort != 0 {
+		m.Sort = f.Sort
+	}
+	return m
+}
+
+// checkList validates what a PatchList sets, and the new name.
+func (op *Op) checkList() (err error) {
+	if op.To != "" {
+		if op.To, err = ListName(op.To); err != nil {
+			return renamed(err, "name")
+		}
+	}
+	f := op.ListFields
+	if f == nil {
+		return nil
+	}
+	if f.Title != "" {
+		if err := Title(f.Title); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.Colour != "" && !isColour(f.Colour):
+		return invalid("colour", "must be like #3366cc")
+	case len(f.Sort) > MaxSort:
+		return invalid("sort", "must be at most %d bytes long", MaxSort)
+	}
+	return nil
+}
+
+func isColour(text string) bool {
+	if len(text) != 7 || text[0] != '#' {
+		return false
+	}
+	for _, c := range text[1:] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
