@@ -11,7 +11,7 @@ SOAK     ?= bin/soak.html
 # What the tests print is worth reading only where one fails.
 GOTEST   = go test -timeout 14m
 
-.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted check build clean
+.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted check build man clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -93,6 +93,9 @@ check: lint test race fuzz chaos ## what CI runs: lint, test, race, fuzz, chaos
 
 build: ## bin/todod and bin/todo, static
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+man: build ## the manual pages of both programs, in bin/man
+	@bin/todo man bin/man && bin/todod man bin/man && ls bin/man
 
 clean: ## take away bin and the test cache; ./data stays
 	rm -rf bin

@@ -94,7 +94,7 @@ func (p Program) prepare(begun *bool) {
 	root.SetErr(p.Err)
 	root.SilenceUsage, root.SilenceErrors, root.DisableSuggestions = true, true, true
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(versionCommand(), completionCommand())
+	root.AddCommand(versionCommand(), completionCommand(), manCommand())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.FromEnv(cmd) }
 	each(root, func(cmd *cobra.Command) {
 		run := cmd.RunE

@@ -40,7 +40,7 @@ func TestSafe(t *testing.T) {
 
 // JSON stays the same JSON, and shows no terminal anything to act on.
 func TestPrintJSON(t *testing.T) {
-	in := "a\u009bb\x7f\u202e<&>\U000e0041é\x1b"
+	in := "a\u009bb\x7f\u202e<&>\U000e0041é\x1b\u3164\u200d\u200d"
 	var out bytes.Buffer
 	if err := PrintJSON(&out, map[string]string{"x": in}); err != nil {
 		t.Fatal(err)

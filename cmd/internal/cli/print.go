@@ -12,7 +12,7 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// PrintJSON writes v on one line; harmful characters stay escaped, which is the same JSON.
+// PrintJSON writes v on one line; what is harmful or not seen stays escaped, which is the same JSON.
 func PrintJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -20,22 +20,13 @@ func PrintJSON(w io.Writer, v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	line := strings.TrimSuffix(b.String(), "\n")
-	if strings.ContainsFunc(line, harmful) {
-		var safe strings.Builder
-		for _, r := range line {
-			switch {
-			case !harmful(r):
-				safe.WriteRune(r)
-			case r > 0xffff:
-				hi, lo := utf16.EncodeRune(r)
-				fmt.Fprintf(&safe, `\u%04x\u%04x`, hi, lo)
-			default:
-				fmt.Fprintf(&safe, `\u%04x`, r)
-			}
+	line := rewrite(strings.TrimSuffix(b.String(), "\n"), func(r rune) string {
+		if r > 0xffff {
+			hi, lo := utf16.EncodeRune(r)
+			return fmt.Sprintf(`\u%04x\u%04x`, hi, lo)
 		}
-		line = safe.String()
-	}
+		return fmt.Sprintf(`\u%04x`, r)
+	})
 	_, err := io.WriteString(w, line+"\n")
 	return err
 }

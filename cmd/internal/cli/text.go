@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -15,31 +14,34 @@ import (
 // direction of writing or be invisible is written out. Nodes refuse control characters in titles, but
 // not every answer comes from a node.
 func Safe(s string) string {
+	return rewrite(s, func(r rune) string {
+		q := strconv.QuoteRuneToASCII(r)
+		return q[1 : len(q)-1]
+	})
+}
+
+// rewrite writes out what a terminal must not get; what is no UTF-8 becomes U+FFFD.
+func rewrite(s string, out func(r rune) string) string {
 	if ascii(s) {
 		return s
 	}
 	var b strings.Builder
-	before := rune(' ') // the character before, as it was
-	marks := 0
+	before, marks := ' ', 0 // the character before, as it was, and how many accents it has
 	for i, r := range s {
-		next, size := rune(' '), 0
-		if _, size = utf8.DecodeRuneInString(s[i:]); i+size < len(s) {
+		next := ' '
+		if _, size := utf8.DecodeRuneInString(s[i:]); i+size < len(s) {
 			next, _ = utf8.DecodeRuneInString(s[i+size:])
 		}
 		if marks++; !unicode.IsMark(r) {
 			marks = 0
 		}
-		hide := harmful(r) || filler(r) || marks > maxMarks ||
-			joins(r) && !(visible(before) && visible(next)) ||
-			selects(r) && (!visible(before) || selects(before))
-		if hide {
-			q := strconv.QuoteRuneToASCII(r)
-			if len(q) < 4 || q[1] != '\\' { // a mark, which is printed otherwise
-				q = fmt.Sprintf(`'\u%04x'`, r)
-			}
-			b.WriteString(q[1 : len(q)-1])
-		} else {
-			b.WriteRune(r) // what is no UTF-8 becomes U+FFFD
+		switch {
+		case hidden(r), marks > maxMarks,
+			joins(r) && !(visible(before) && visible(next)),
+			selects(r) && (!visible(before) || selects(before)):
+			b.WriteString(out(r))
+		default:
+			b.WriteRune(r)
 		}
 		before = r
 	}
@@ -90,8 +92,10 @@ func filler(r rune) bool {
 	return false
 }
 
+func hidden(r rune) bool { return harmful(r) || filler(r) }
+
 func visible(r rune) bool {
-	return r != utf8.RuneError && !unicode.IsSpace(r) && !harmful(r) && !joins(r) && !filler(r)
+	return r != utf8.RuneError && !unicode.IsSpace(r) && !hidden(r) && !joins(r)
 }
 
 // Width is how many columns of a terminal a safe text takes.
