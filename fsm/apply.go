@@ -264,7 +264,7 @@ func (r *Replica) storeStage() {
 	}
 }
 
-// storeChange keeps what a rev changed, and lets the oldest changes go beyond the limit.
+// storeChange keeps what a rev changed, and lets the oldest changes go beyond the limits.
 func (r *Replica) storeChange(rev uint64, items []todo.Item) {
 	s, m := r.store, &r.store.meta
 	changed := items
@@ -278,12 +278,7 @@ func (r *Replica) storeChange(rev uint64, items []todo.Item) {
 	row := appendItems(appendUvarints(newRow(size), uint64(m.Time)), changed)
 	s.insert(numKey(tabChange, rev), row)
 	m.ChangeBytes += uint64(len(row) - 1)
-	for m.ChangeBytes > r.limits.changeBytes && m.FirstChange < rev {
-		key := numKey(tabChange, m.FirstChange)
-		m.ChangeBytes -= uint64(len(s.rows().get(key)))
-		s.del(key)
-		m.FirstChange++
-	}
+	r.trimChanges(rev)
 }
 
 func unchanged(it todo.Item) bool { return !it.Changed }

@@ -80,7 +80,7 @@ func TestDamagedRows(t *testing.T) {
 		"date":            {dateKey(1, "2018-12-19", 1), func(v *View) { v.Entries("bob", Query{Date: "2018-12-19", Limit: 5}) }, nil},
 		"date that a command takes away": {dateKey(1, "2018-12-19", 1), nil,
 			func() *Command { return todoCommand(todo.Op{Kind: todo.Delete, List: "bob", ID: 1}) }},
-		"change": {numKey(tabChange, 1), func(v *View) { v.Changes(0, 5) }, nil},
+		"change": {numKey(tabChange, 1), func(v *View) { v.Changes("", 0, 5, 1<<20) }, nil},
 		"member": {textKey(tabMember, "n1"), func(v *View) { v.Members() }, nil},
 		"one member": {textKey(tabMember, "n1"), func(v *View) { v.Member("n1") }, func() *Command {
 			return &Command{Type: TypeMember, Version: 1, Payload: Member{ID: "n1", Folder: "f1", Status: Known}.Encode()}

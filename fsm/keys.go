@@ -11,6 +11,9 @@ import (
 // a group has the same; tests of this package alone make them smaller.
 type limits struct {
 	changeBytes uint64 // of change rows
+	changeMost  uint64 // bytes of them, even where they are fewer than changeFew
+	changeFew   uint64 // as many of the newest stay, however old or large
+	changeLife  int64  // ms after which a change may go
 	keys        uint64 // idempotency keys
 	keyBytes    uint64 // of the bodies kept with them
 	keyLife     int64  // ms after which a key may go
@@ -20,6 +23,9 @@ type limits struct {
 
 var defaultLimits = limits{
 	changeBytes: 128 << 20,
+	changeMost:  1 << 30,
+	changeFew:   1000,
+	changeLife:  24 * 60 * 60 * 1000,
 	keys:        1_000_000,
 	keyBytes:    128 << 20,
 	keyLife:     24 * 60 * 60 * 1000,

@@ -19,7 +19,7 @@ func TestChangesAreServedAndBounded(t *testing.T) {
 	n.limit, n.r.limits = &small, small
 	n.do(todoCommand(addOp("bob", "one"), todo.Op{Kind: todo.Patch, List: "bob", ID: 1}, addOp("ann", "two")))
 	v := n.view()
-	changes, ok := v.Changes(0, 10)
+	changes, _, ok := v.Changes("", 0, 10, 1<<20)
 	v.Close()
 	if !ok || len(changes) != 1 || changes[0].Rev != 1 || changes[0].Time != testTime || len(changes[0].Items) != 2 ||
 		changes[0].Items[1].List != "ann" || changes[0].Items[1].Entry.Title != "two" {
@@ -43,17 +43,17 @@ func TestChangesAreServedAndBounded(t *testing.T) {
 	}
 	v = restored.view()
 	defer v.Close()
-	if _, ok := v.Changes(m.FirstChange-2, 10); ok {
+	if _, _, ok := v.Changes("", m.FirstChange-2, 10, 1<<20); ok {
 		t.Error("changes that are gone were served")
 	}
-	changes, ok = v.Changes(m.FirstChange-1, 1000)
+	changes, _, ok = v.Changes("", m.FirstChange-1, 1000, 1<<20)
 	if !ok || uint64(len(changes)) != m.Rev-m.FirstChange+1 || changes[0].Rev != m.FirstChange {
 		t.Errorf("%d changes from %d on, %v", len(changes), m.FirstChange, ok)
 	}
-	if changes, ok = v.Changes(m.Rev, 10); !ok || len(changes) != 0 {
+	if changes, _, ok = v.Changes("", m.Rev, 10, 1<<20); !ok || len(changes) != 0 {
 		t.Errorf("after the newest: %v, %v", changes, ok)
 	}
-	if changes, _ = v.Changes(m.FirstChange-1, 3); len(changes) != 3 {
+	if changes, _, _ = v.Changes("", m.FirstChange-1, 3, 1<<20); len(changes) != 3 {
 		t.Errorf("%d changes, asked for 3", len(changes))
 	}
 }

@@ -139,7 +139,12 @@ func TestMoveAndCopy(t *testing.T) {
 	if res := n.do(todo2(todo.Op{Kind: todo.Move, List: "bob", ID: 1, To: "new"}))[0]; res.Code != todo.UIDTaken {
 		t.Errorf("where its uid is taken: %+v", res)
 	}
-	changes, ok := func() ([]Change, bool) { v := n.view(); defer v.Close(); return v.Changes(3, 1) }()
+	changes, ok := func() ([]Change, bool) {
+		v := n.view()
+		defer v.Close()
+		c, _, ok := v.Changes("", 3, 1, 1<<20)
+		return c, ok
+	}()
 	if !ok || len(changes) != 1 || len(changes[0].Items) != 2 || changes[0].Items[1].Entry.Title != "c" {
 		t.Errorf("the change of the move is %+v", changes)
 	}

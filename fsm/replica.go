@@ -53,6 +53,8 @@ type Replica struct {
 	moved    []*session // whose rows are to be written at the end of the log entry
 	oldest   oldestKey
 
+	oldestChange oldestChange
+
 	received received // touched by Raft's goroutines, which take turns
 	marks    *marks
 	withheld atomic.Pointer[error]

@@ -57,10 +57,10 @@ func TestRestoreBackup(t *testing.T) {
 	if v.Rev() != rev+1 || v.Epoch() != 9 || len(v.Members()) != len(members) || len(members) == 0 || !bytes.Equal(n.r.store.meta.Conf, conf) {
 		t.Errorf("rev %d, epoch %d, members %v", v.Rev(), v.Epoch(), v.Members())
 	}
-	if changes, ok := v.Changes(rev, 5); ok || len(changes) > 0 {
+	if changes, _, ok := v.Changes("", rev, 5, 1<<20); ok || len(changes) > 0 {
 		t.Errorf("changes over the restore: %v", changes)
 	}
-	if _, ok := v.Changes(rev+1, 5); !ok {
+	if _, _, ok := v.Changes("", rev+1, 5, 1<<20); !ok {
 		t.Error("no changes after the restore")
 	}
 	// All lists are as the backup had them: a backup of now differs in what says where it was made.

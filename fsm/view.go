@@ -210,30 +210,5 @@ func (v *View) FolderOwner(folder string) string {
 	return string(v.rows.get(textKey(tabFolder, folder)))
 }
 
-// Change is what one rev changed.
-type Change struct {
-	Rev   uint64
-	Time  int64 // Unix ms
-	Items []todo.Item
-}
-
-// Changes returns the changes after a rev in order, at most limit. It is not ok when some of
-// them are no longer kept.
-func (v *View) Changes(since uint64, limit int) (changes []Change, ok bool) {
-	defer v.guard(debug.SetPanicOnFault(true))
-	if since+1 < v.meta.FirstChange {
-		return nil, false
-	}
-	prefix := string(tabChange)
-	v.rows.scan(numKey(tabChange, since+1), after(prefix), func(key string, payload []byte) bool {
-		in := &reader{b: payload}
-		c := Change{Rev: lastNum(key), Time: in.int(), Items: in.items()}
-		in.must()
-		changes = append(changes, c)
-		return len(changes) < limit
-	})
-	return changes, true
-}
-
 // Empty reports whether no command ever changed anything.
 func (v *View) Empty() bool { return v.meta.Rev == 0 }

@@ -36,6 +36,7 @@ const (
 	located                   // the answer has a Location
 	indexed                   // the answer has a Todod-Index, as those of all reads and writes have
 	fixed                     // the same as long as the program is: it has an ETag, and If-None-Match is heeded
+	follows                   // a stream of changes, which begins behind an id
 )
 
 // text is a body of plain text.

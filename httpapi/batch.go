@@ -108,6 +108,9 @@ func batchResult(res *fsm.Result) api.BatchResult {
 			e := wireEntry(item.List, &item.Entry)
 			change.Entry = &e
 		}
+		if item.Origin.ID != 0 {
+			change.From = &api.EntryRef{List: item.Origin.List, ID: item.Origin.ID}
+		}
 		out.Results[i] = change
 	}
 	return out

@@ -133,9 +133,14 @@ func TestMetrics(t *testing.T) {
 // stream follows cluster events and returns their lines.
 func (w *world) stream(lastID string) *bufio.Scanner {
 	w.t.Helper()
+	return w.streamOf("/v1/cluster/events", lastID)
+}
+
+func (w *world) streamOf(path, lastID string) *bufio.Scanner {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // a stream that hangs fails
 	w.t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+w.addr+"/v1/cluster/events", nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+w.addr+path, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -18,11 +18,11 @@ import (
 // events anew when it starts, so a client that comes back with the id of another node, or
 // of this one before it started, is told all that happened since this one started.
 func clusterEvents(req *request) error {
-	if req.s.streams.Add(1) > maxStreams {
-		req.s.streams.Add(-1)
-		return fail(api.CodeOverloaded, "too many event streams are open at this node: try again or at another")
+	leave, err := req.s.enterStream()
+	if err != nil {
+		return err
 	}
-	defer req.s.streams.Add(-1)
+	defer leave()
 	since := req.s.node.LastEvent()
 	if last := req.r.Header.Get("Last-Event-ID"); last != "" {
 		since = req.s.eventAfter(last)
@@ -32,12 +32,7 @@ func clusterEvents(req *request) error {
 	defer context.AfterFunc(req.s.ctx, cancel)()
 
 	ctl := req.control()
-	h := req.w.Header()
-	h["Content-Type"] = eventStream
-	h["Cache-Control"] = noCache
-	h["X-Content-Type-Options"] = noSniff
-	if req.r.Method == http.MethodHead {
-		req.w.WriteHeader(http.StatusOK)
+	if req.beginStream(); req.r.Method == http.MethodHead {
 		return nil
 	}
 	b := []byte("retry: 1000\n\n")

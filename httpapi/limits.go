@@ -14,8 +14,23 @@ const (
 	// small, browsers' cookies are the largest thing that comes.
 	maxHeader = 64 << 10
 	// maxStreams is how many event streams may be open: each holds a goroutine and a
-	// connection for as long as its client likes.
-	maxStreams = 256
+	// connection for as long as its client likes, some 40 KiB in all.
+	maxStreams = 10_000
+	// feedBytes is how much of the newest changes is kept, encoded, for those who follow them. A follower that has
+	// fallen behind all of it is cut off.
+	feedBytes = 16 << 20
+	// feedBack is how many changes the feed begins with, for those who come from another node.
+	feedBack = 1000
+	// feedChanges and feedRead, in bytes, bound what the feed reads of the replica at a time.
+	feedChanges, feedRead = 10_000, 4 << 20
+	// wakeCost is about what it takes to wake a follower and write to it. The feed rests as long as its followers
+	// are busy, up to longestPause: what comes meanwhile they get in one write, and writers their share of the node.
+	wakeCost, longestPause = 20 * time.Microsecond, 250 * time.Millisecond
+	// maxCatchUps is how many followers may read changes of their own at a time, catchUpChanges at once, looking at
+	// catchUpRead bytes.
+	maxCatchUps, catchUpChanges, catchUpRead = 4, 1000, 4 << 20
+	// sendChunk is about how much is written to a follower before its deadline begins anew.
+	sendChunk = 256 << 10
 	// keepBuffer is the largest buffer that goes back to the pool: a large answer must not
 	// pin its memory for good.
 	keepBuffer = 64 << 10

@@ -18,6 +18,9 @@ type Node interface {
 	Write(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error)
 	Read(ctx context.Context, opt server.ReadOptions) (*server.Reading, error)
 
+	Window(ctx context.Context, from fsm.Window) (fsm.Window, error)
+	Changes(list string, since uint64, limit, size int) (changes []fsm.Change, upto uint64, w fsm.Window, err error)
+
 	Backup(ctx context.Context, opt server.ReadOptions) (*server.Backup, error)
 	Restore(ctx context.Context, from io.Reader, opt server.RestoreOptions) (server.Restored, error)
 

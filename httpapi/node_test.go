@@ -148,6 +148,30 @@ func (n *testNode) Read(ctx context.Context, opt server.ReadOptions) (*server.Re
 	return r, nil
 }
 
+func (n *testNode) Window(ctx context.Context, from fsm.Window) (fsm.Window, error) {
+	for {
+		w, next := n.replica.Window()
+		if w != from {
+			return w, nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return w, ctx.Err()
+		}
+	}
+}
+
+func (n *testNode) Changes(list string, since uint64, limit, size int) (changes []fsm.Change, upto uint64, w fsm.Window, err error) {
+	v, err := n.replica.View()
+	if err != nil {
+		return nil, since, w, err
+	}
+	defer v.Close()
+	changes, upto, _ = v.Changes(list, since, limit, size)
+	return changes, upto, v.Window(), nil
+}
+
 func (n *testNode) Backup(_ context.Context, opt server.ReadOptions) (*server.Backup, error) {
 	if g := n.look(); g.readErr != nil {
 		return nil, g.readErr

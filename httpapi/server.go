@@ -34,7 +34,7 @@ type Config struct {
 	BodyTimeout    time.Duration // the most its body may take; 10 s by default
 	IdleTimeout    time.Duration // between two requests; 2 min by default
 	Heartbeat      time.Duration // of event streams; 10 s by default
-	StreamTimeout  time.Duration // the most a backup may stand still on its way; 30 s by default
+	StreamTimeout  time.Duration // the most a backup, or what is sent to a follower, may stand still on its way; 30 s by default
 }
 
 func (c *Config) fill() {
@@ -77,6 +77,13 @@ type Server struct {
 	streams atomic.Int64  // event streams that are open
 	seats   chan struct{} // of requests that look at many rows
 
+	feeding struct {
+		sync.Mutex
+		feed *feed // of the changes; nil if nobody ever followed
+	}
+	feedBytes int           // as the limit of that name; tests have less
+	catchUps  chan struct{} // a token for each follower that reads changes of its own
+
 	ctx  context.Context // ends the event streams
 	stop context.CancelFunc
 }
@@ -89,6 +96,7 @@ func New(cfg Config) *Server {
 	s.routes = newRoutes(s.metrics)
 	s.fixed = newFixtures(s.routes.table)
 	s.seats = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+	s.feedBytes, s.catchUps = feedBytes, make(chan struct{}, maxCatchUps)
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s

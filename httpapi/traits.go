@@ -34,7 +34,7 @@ func (r *route) codes() []api.Code {
 	for _, t := range []struct {
 		has   trait
 		codes []api.Code
-	}{{reads, readCodes}, {writes, writeCodes}, {asks, askCodes}, {matches | tagged, []api.Code{api.CodePrecondition}}} {
+	}{{reads, readCodes}, {writes, writeCodes}, {asks | follows, askCodes}, {follows, []api.Code{api.CodeGone}}, {matches | tagged, []api.Code{api.CodePrecondition}}} {
 		if r.how&t.has != 0 {
 			codes = append(codes, t.codes...)
 		}
@@ -58,7 +58,7 @@ func (r *route) asks() (names []string) {
 	if r.how&reads != 0 {
 		names = append(names, "Todod-Min-Index")
 	}
-	if r.how&(reads|writes|asks) != 0 {
+	if r.how&(reads|writes|asks|follows) != 0 {
 		names = append(names, "Prefer")
 	}
 	if _, ok := r.gives.(stream); ok {
@@ -96,10 +96,10 @@ func (r *route) chapter() string {
 		return "node"
 	case strings.Contains(r.path, "{list}/entries"), first == "batch", first == "entries":
 		return "entries"
+	case first == "events", strings.HasSuffix(r.path, "{list}/events"), strings.HasSuffix(r.path, "{list}/sync"):
+		return "changes"
 	case first == "lists":
 		return "lists"
-	case first == "events":
-		return "changes"
 	}
 	return "group"
 }

@@ -222,6 +222,14 @@ type Item struct {
 	Changed bool // false: the operation left everything as it was, and took no rev
 }
 
+// Left is the entry that is in its list no longer because it was moved; the zero Ref if none is.
+func (it *Item) Left() Ref {
+	if it.Kind != Move {
+		return Ref{}
+	}
+	return it.Origin
+}
+
 // Outcome is what a command came to.
 type Outcome struct {
 	Code  Code

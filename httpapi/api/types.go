@@ -146,12 +146,28 @@ type BatchResult struct {
 	Results []BatchChange `json:"results"`
 }
 
-// BatchChange is what one command of a batch did. Entry is absent after a delete.
+// BatchChange is what one command of a batch did. Entry is absent after a delete; From says where it was
+// moved or copied from.
 type BatchChange struct {
-	Op    string `json:"op"`
-	List  string `json:"list"`
-	ID    uint64 `json:"id,omitempty"`
-	Entry *Entry `json:"entry,omitempty"`
+	Op    string    `json:"op"`
+	List  string    `json:"list"`
+	ID    uint64    `json:"id,omitempty"`
+	Entry *Entry    `json:"entry,omitempty"`
+	From  *EntryRef `json:"from,omitempty"`
+}
+
+// EntryRef names an entry.
+type EntryRef struct {
+	List string `json:"list"`
+	ID   uint64 `json:"id"`
+}
+
+// Change is what one command changed: the data of an event of /v1/events.
+type Change struct {
+	ID    string        `json:"-"` // of the event: where to go on, at any node
+	Rev   uint64        `json:"rev"`
+	Time  time.Time     `json:"time"`
+	Items []BatchChange `json:"items"`
 }
 
 // Cluster is the group as the node that answers sees it.
