@@ -39,7 +39,7 @@ func (g *group) wantNotYet(n *node) {
 	says := "the leader's todod does not know this change"
 	for _, leader := range g.nodes {
 		if leader.id == p.Leader && leader.program != "" {
-			says = "this change needs version 2 of the group, which is at 1"
+			says = "this change needs version 3 of the group, which is at 2"
 		}
 	}
 	if says += ": run a todod that knows it on every node of the group first"; p.Code != "version" || p.Outcome != "not_applied" || p.Detail != says {
@@ -84,7 +84,7 @@ func TestE2EUpgrade(t *testing.T) {
 		return fmt.Errorf("%s leads, its transfer ended with %d %s", leader.id, code, stderr)
 	})
 	g.wantNotYet(first)
-	if out := wantCommand(t, 0, "status", "--server", first.http); !strings.Contains(out, "version 1, goes up once every member reads more: waits for ") {
+	if out := wantCommand(t, 0, "status", "--server", first.http); !strings.Contains(out, "version 2, goes up once every member reads more: waits for ") {
 		t.Errorf("status says\n%s", out)
 	}
 	l.waitAcks(50)
@@ -93,7 +93,7 @@ func TestE2EUpgrade(t *testing.T) {
 	l.waitAcks(50)
 	g.run(last, next)
 	for _, n := range g.nodes {
-		n.waitVersion(2)
+		n.waitVersion(3)
 		n.add("news", "next: from "+n.id)
 	}
 	for _, n := range g.nodes {
@@ -111,7 +111,7 @@ func TestE2EUpgrade(t *testing.T) {
 		n.program = ""
 		n.start()
 		n.wantExit(73)
-		if says := n.lastLine(); !strings.HasSuffix(says, "the group is at version 2 and this todod reads up to 1: run a newer todod on this folder") {
+		if says := n.lastLine(); !strings.HasSuffix(says, "the group is at version 3 and this todod reads up to 2: run a newer todod on this folder") {
 			t.Errorf("an older program on the folder of %s says %q", n.id, says)
 		}
 		n.program = next
@@ -122,7 +122,7 @@ func TestE2EUpgrade(t *testing.T) {
 	late := newNode(t, "n4", "--join", g.nodes[0].http)
 	late.start()
 	late.wantExit(73)
-	if says := late.lastLine(); !strings.Contains(says, "the group is at version 2 and the todod of node n4 reads up to 1") {
+	if says := late.lastLine(); !strings.Contains(says, "the group is at version 3 and the todod of node n4 reads up to 2") {
 		t.Errorf("an older program that wants to join says %q", says)
 	}
 	l.verify(g.nodes...)
