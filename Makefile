@@ -11,7 +11,7 @@ SOAK     ?= bin/soak.html
 # What the tests print is worth reading only where one fails.
 GOTEST   = go test -timeout 14m
 
-.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted check build man clean
+.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted client check build man clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -89,7 +89,11 @@ versus: build ## todod beside etcd on this machine, in turns
 planted: ## plant bugs, one at a time, and see that each is found
 	go run ./deploy/planted
 
-check: lint test race fuzz chaos ## what CI runs: lint, test, race, fuzz, chaos
+# A module of its own: the generator is fetched only for this; where it cannot be, a line says so.
+client: build ## a client generated from /openapi.json compiles and works
+	cd deploy/client && go run . -todod ../../bin/todod
+
+check: lint test race client fuzz chaos ## what CI runs: lint, test, race, client, fuzz, chaos
 
 build: ## bin/todod and bin/todo, static
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...

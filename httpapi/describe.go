@@ -77,14 +77,23 @@ func (d *describer) components() {
 		plain := *r
 		r.Content.Put("application/problem+json", &openapi.MediaType{Schema: problem})
 		plain.Content.Put("text/plain", &openapi.MediaType{Schema: &openapi.Schema{Type: openapi.Types{"string"}}})
-		c.Responses.Put(strconv.Itoa(status), r)
-		c.Responses.Put(strconv.Itoa(status)+"-text", &plain)
+		c.Responses.Put(failureName(status, true), r)
+		c.Responses.Put(failureName(status, false), &plain)
 	}
 	for _, code := range slices.Sorted(maps.Keys(api.Statuses)) {
 		if codeSays[code] == "" {
 			d.lack("codeSays has no sentence for the error code %s", code)
 		}
 	}
+}
+
+// failureName is the name of the answer of a status where it is a problem, and where it is text.
+func failureName(status int, problem bool) string {
+	name := strings.ReplaceAll(http.StatusText(status), " ", "")
+	if !problem {
+		name += "Text"
+	}
+	return name
 }
 
 // route describes one row of the table.
@@ -111,11 +120,7 @@ func (d *describer) route(r *route) {
 		statuses[api.Statuses[code]] = true
 	}
 	for _, status := range slices.Sorted(maps.Keys(statuses)) {
-		name := strconv.Itoa(status)
-		if !isV1(r.path) {
-			name += "-text"
-		}
-		op.Responses.Put(strconv.Itoa(status), &openapi.Response{Ref: "#/components/responses/" + name})
+		op.Responses.Put(strconv.Itoa(status), &openapi.Response{Ref: "#/components/responses/" + failureName(status, isV1(r.path))})
 	}
 	item := d.doc.Paths.Get(r.path)
 	if item == nil {
