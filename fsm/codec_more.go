@@ -35,6 +35,7 @@ const (
 	opWhere = 6
 	opIDOf  = 7
 	opUnder = 8 // ParentOf
+	opNext  = 9
 	opList  = 20
 )
 
@@ -65,6 +66,9 @@ func appendOperands(b []byte, op *todo.Op) []byte {
 	}
 	b = appendNumber(b, opIDOf, op.IDOf)
 	b = appendNumber(b, opUnder, op.ParentOf)
+	if op.Next != nil {
+		b = appendText(b, opNext, string(appendBytes(appendBytes(nil, op.Next.Date), op.Next.Repeat)))
+	}
 	if f := op.ListFields; f != nil {
 		b = appendText(b, opList, string(appendListMore(appendUvarints(nil, uint64(f.Set)), &f.ListMore)))
 	}
@@ -90,6 +94,8 @@ func (r *reader) operands(op *todo.Op) {
 		case opWhere:
 			op.Where.Rel = todo.Rel(in.small())
 			op.Where.Neighbor = in.uvarint()
+		case opNext:
+			op.Next = &todo.Next{Date: in.string(), Repeat: in.string()}
 		default:
 			r.unknown = true
 			in.b = nil

@@ -48,6 +48,10 @@ func TestFieldsThatFewHave(t *testing.T) {
 			cmd.Ops[0].IDOf, cmd.Ops[0].ParentOf = 1, 2
 			cmd.Ops[0].ListFields = &todo.ListFields{Set: 15, ListMore: todo.ListMore{Title: "t", Colour: "#3366cc", Archived: true, Sort: "due"}}
 		}
+		if rapid.Bool().Draw(t, "repeats") {
+			text := rapid.SampledFrom([]string{"", "2026-12-05", "FREQ=DAILY"})
+			cmd.Ops[0].Next = &todo.Next{Date: text.Draw(t, "next date"), Repeat: text.Draw(t, "next repeat")}
+		}
 		payload := EncodeTodo(&cmd)
 		got, err := DecodeTodo(payload)
 		if err != nil || !reflect.DeepEqual(got, cmd) || !bytes.Equal(EncodeTodo(&got), payload) {
@@ -98,7 +102,9 @@ func TestWholeEntryIsKept(t *testing.T) {
 	if res := n.do(todo2(add))[0]; res.Code != todo.UIDTaken {
 		t.Errorf("a second entry with the uid: %d", res.Code)
 	}
-	if res := n.do(todo2(patchDone("bob", 1)))[0]; res.Items[0].Entry.More.Completed != res.Time {
+	done := patchDone("bob", 1)
+	done.At, done.Next = res.Rev, &todo.Next{}
+	if res := n.do(todo2(done))[0]; res.Items[0].Entry.More.Completed != res.Time {
 		t.Errorf("done: %+v", res.Items[0].Entry.More)
 	}
 	n.sound()

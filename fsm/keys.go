@@ -3,6 +3,7 @@ package fsm
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
 
 	"todod/fsm/todo"
 )
@@ -56,7 +57,7 @@ func (r *Replica) applyKeyed(c *Command) (Result, error) {
 	}
 	m := &r.store.meta
 	key := keyHash(c.Principal, c.Key)
-	print := fingerprint(c.Payload)
+	print := fingerprint(asked(c.Payload, &cmd))
 	if row, ok := r.keyRow(key); ok {
 		if m.Time-row.time < r.limits.keyLife {
 			return r.replay(&row, print, &cmd), nil
@@ -67,8 +68,19 @@ func (r *Replica) applyKeyed(c *Command) (Result, error) {
 		return r.refuse(KeysFull), nil
 	}
 	res := r.applyTodo(&cmd)
-	r.storeKey(key, print, &res)
+	if res.Code != todo.Outdated { // which is no answer: the command comes again under the key, worked out anew
+		r.storeKey(key, print, &res)
+	}
 	return res, nil
+}
+
+// asked is the payload of the command that a client asked for.
+func asked(payload []byte, cmd *todo.Command) []byte {
+	if !slices.ContainsFunc(cmd.Ops, func(op todo.Op) bool { return op.Next != nil }) {
+		return payload
+	}
+	was := cmd.Asked()
+	return EncodeTodo(&was)
 }
 
 func keyHash(principal, key string) string {

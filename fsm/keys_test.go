@@ -162,3 +162,33 @@ func TestKeyBodies(t *testing.T) {
 	}
 	n.sound()
 }
+
+// A request with a key is the same however often its command was worked out; that it was outdated is no answer to keep.
+func TestKeysOfWhatIsWorkedOut(t *testing.T) {
+	n := newNode(t)
+	n.do(raise(2))
+	n.do(todo2(todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: "Bins", Date: "2026-11-28", More: &todo.More{Repeat: "FREQ=WEEKLY"}}}))
+	doing := func(at uint64, next *todo.Next) *Command {
+		op := patchDone("bob", 1)
+		op.At, op.Next = at, next
+		return keyed(todo2(op), "done")
+	}
+	for _, c := range []*Command{doing(0, nil), doing(9, &todo.Next{Date: "2026-12-04", Repeat: "FREQ=WEEKLY"})} {
+		if res := n.do(c)[0]; res.Code != todo.Outdated || res.Replayed {
+			t.Fatalf("%d, replayed %v", res.Code, res.Replayed)
+		}
+	}
+	first := n.do(doing(1, &todo.Next{Date: "2026-12-05", Repeat: "FREQ=WEEKLY"}))[0]
+	if first.Code != todo.OK || first.Items[0].Entry.Date != "2026-12-05" {
+		t.Fatalf("%+v", first)
+	}
+	first.Replayed = true
+	for _, c := range []*Command{doing(0, nil), doing(2, &todo.Next{Date: "2026-12-12", Repeat: "FREQ=WEEKLY"}), doing(1, &todo.Next{})} {
+		if res := n.do(c)[0]; !reflect.DeepEqual(res, first) {
+			t.Errorf("%+v, want %+v", res, first)
+		}
+	}
+	if res := n.do(keyed(todo2(patchDone("bob", 2)), "done"))[0]; res.Code != KeyReused {
+		t.Errorf("another request: %d", res.Code)
+	}
+}

@@ -101,7 +101,7 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 	if !s.holds(op.If, true, old.Rev) {
 		return is, Precondition
 	}
-	if op.At != 0 && op.At != old.Rev {
+	if !s.current(op, list.Num, &old) {
 		return is, Outdated
 	}
 	switch op.Kind {
@@ -160,6 +160,12 @@ func Added(e Entry, f *Fields, rules Rules) Entry {
 // change is Put and Patch: an entry that ends as it was takes no rev.
 func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) (Item, Code) {
 	e, is := s.changed(op, &old, now), Item{Kind: op.Kind, List: op.List, Entry: old}
+	if s.rules >= Rules2 && e.Done && !old.Done && e.More.Get().Repeat != "" {
+		if op.Next == nil { // it did not repeat when the command was made
+			return is, Outdated
+		}
+		e = e.again(op.Next)
+	}
 	if e.Same(&old) {
 		return is, OK
 	}

@@ -173,6 +173,7 @@ type Op struct {
 	// above it; 0: ID and the parent among the fields say so.
 	IDOf, ParentOf uint64
 	At             uint64 // the rev of the entry that the operation was worked out from; 0: from none
+	Next           *Next  // of a Put or Patch that does an entry which repeats
 }
 
 // Known reports whether the operation is of a kind, and on fields, that this program knows.
@@ -182,7 +183,7 @@ func (op *Op) Known() bool {
 
 // First reports whether version 1 of the commands can say the operation.
 func (op *Op) First() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{}) && op.ListFields == nil
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.Next == nil && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{}) && op.ListFields == nil
 }
 
 // First reports whether version 1 of the commands can say the command.
