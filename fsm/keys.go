@@ -3,7 +3,6 @@ package fsm
 import (
 	"crypto/sha256"
 	"errors"
-	"slices"
 
 	"todod/fsm/todo"
 )
@@ -76,11 +75,10 @@ func (r *Replica) applyKeyed(c *Command) (Result, error) {
 
 // asked is the payload of the command that a client asked for.
 func asked(payload []byte, cmd *todo.Command) []byte {
-	if !slices.ContainsFunc(cmd.Ops, func(op todo.Op) bool { return op.Next != nil }) {
-		return payload
+	if was, less := cmd.Asked(); less {
+		return EncodeTodo(&was)
 	}
-	was := cmd.Asked()
-	return EncodeTodo(&was)
+	return payload
 }
 
 func keyHash(principal, key string) string {

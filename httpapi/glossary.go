@@ -42,7 +42,7 @@ var glossary = openapi.Words{
 	"uid":         {Description: "Stable through export and import; unique in a list.", MaxLength: todo.MaxUID},
 	"x":           {Type: object, Description: "Properties that only clients know, at most 16 KiB; kept as they are."},
 	"due":         {Description: "From date, time and tz: 2006-01-02, 2006-01-02T15:04:05 where it floats, or with the offset of the zone."},
-	"completed":   {Description: "When it was done, UTC."},
+	"completed":   {Description: "When it was done, UTC; of an open entry that repeats, the last time."},
 	"next":        {Description: "The cursor of the next page; absent on the last."},
 	"if_match":    {Description: "Entity tags, as in If-Match: the command is refused, and with it the batch, where none holds."},
 	"commands":    {Description: "Done in this order, all or none.", MaxItems: todo.MaxBatch},

@@ -212,7 +212,7 @@ func (req *request) write(cmd todo.Command) (res fsm.Result, err error) {
 		defer cancel()
 		ctx = bounded
 	}
-	if res, err = req.s.node.Write(ctx, cmd, opt); err != nil {
+	if res, err = req.propose(ctx, cmd, opt); err != nil {
 		return res, err
 	}
 	h := req.w.Header()

@@ -13,6 +13,7 @@ var (
 	findParams  = slices.Concat(entryParams, []string{"prefix"})
 	listsParams = []string{"prefix", "limit", "cursor", "consistency"}
 	readParams  = []string{"consistency"}
+	doParams    = []string{"tz"}
 	bookParams  = []string{"list", "date", "title", "consistency"}
 )
 
@@ -67,14 +68,15 @@ var entryRoutes = []route{
 		more: "They come list by list, in the byte order of the names, unless sort says otherwise.\n\n" + ofPages,
 		how:  reads | tagged, gives: api.FoundEntries{Rev: 42, Entries: []api.Entry{dentist}},
 	}},
-	{http.MethodPut, "/v1/lists/{list}/entries/{id}", putEntry, nil, about{
+	{http.MethodPut, "/v1/lists/{list}/entries/{id}", putEntry, doParams, about{
 		id: "putEntry", does: "Replace all settable fields of an entry", more: "It never makes one.",
 		how: writes | tagged, body: api.NewEntry{Title: "Dentist", Date: "2018-12-20"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
 	}},
-	{http.MethodPatch, "/v1/lists/{list}/entries/{id}", patchEntry, nil, about{
+	{http.MethodPatch, "/v1/lists/{list}/entries/{id}", patchEntry, doParams, about{
 		id: "patchEntry", does: "Change some fields of an entry",
-		more: "The body is a JSON merge patch (RFC 7396). Two at once never conflict: field by field the later one wins.",
-		how:  writes | tagged, body: patch{"EntryPatch", api.NewEntry{}, map[string]any{"done": true}}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+		more: "The body is a JSON merge patch (RFC 7396). Two at once never conflict: field by field the later one wins. To do an entry that repeats moves it to its next date, where it is open; " +
+			"with repeat null it is done for good.",
+		how: writes | tagged, body: patch{"EntryPatch", api.NewEntry{}, map[string]any{"done": true}}, gives: dentist, fails: []api.Code{api.CodeNotFound},
 	}},
 	{http.MethodDelete, "/v1/lists/{list}/entries/{id}", deleteEntry, nil, about{
 		id: "deleteEntry", does: "Take an entry away", how: writes | matches, fails: []api.Code{api.CodeNotFound},
@@ -93,7 +95,7 @@ var entryRoutes = []route{
 		id: "copyEntry", does: "Copy an entry into a list", more: "With all below it. The copy has no uid.",
 		how: writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
 	}},
-	{http.MethodPost, "/v1/batch", postBatch, nil, about{
+	{http.MethodPost, "/v1/batch", postBatch, doParams, about{
 		id: "batch", does: "Several commands, on any lists, all or none of them",
 		how: writes, body: api.Batch{Commands: []api.Command{{Op: "add", List: "bob", EntryPatch: api.EntryPatch{Title: &dentist.Title}}, {Op: "delete", List: "alice", ID: 3}}},
 		gives: api.BatchResult{Rev: 42, Results: []api.BatchChange{{Op: "add", List: "bob", ID: 1, Entry: &dentist}, {Op: "delete", List: "alice", ID: 3}}},

@@ -1,5 +1,7 @@
 package todo
 
+import "slices"
+
 // Next is what becomes of an entry that repeats once it is done. It was worked out from the entry, as it was at the rev
 // that the operation names, before the command was proposed.
 type Next struct {
@@ -18,18 +20,18 @@ func (op *Op) Does() bool {
 	return op.Fields.Done && (op.Kind == Put || op.Kind == Patch && op.Fields.Set&FieldDone != 0)
 }
 
-// Asked is the command as the client asked for it: without what was worked out for it, which is another
-// time another, though the request is the same.
-func (c Command) Asked() Command {
-	ops := make([]Op, len(c.Ops))
-	for i, op := range c.Ops {
-		if op.Next != nil {
-			op.Next, op.At = nil, 0
-		}
-		ops[i] = op
+// Asked is the command as the client asked for it: without what was worked out for it, which may be another
+// the next time, though the request is the same. It reports whether that is less than there is.
+func (c Command) Asked() (Command, bool) {
+	worked := func(op Op) bool { return op.At != 0 || op.Next != nil }
+	if !slices.ContainsFunc(c.Ops, worked) {
+		return c, false
 	}
-	c.Ops = ops
-	return c
+	c.Ops = slices.Clone(c.Ops)
+	for i := range c.Ops {
+		c.Ops[i].At, c.Ops[i].Next = 0, nil
+	}
+	return c, true
 }
 
 // again is an entry that was set done, as it goes on by its repeat: open, at its next date, and with the time of doing

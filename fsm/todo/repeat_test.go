@@ -82,6 +82,20 @@ func TestDoneForAll(t *testing.T) {
 	}
 }
 
+// The last time that an open entry was done goes with its repeat.
+func TestARepeatThatIsTakenAway(t *testing.T) {
+	m := chore(t)
+	m.do(Command{Ops: []Op{doIt(1, &Next{"2026-12-05", "FREQ=WEEKLY;COUNT=1"})}, Rules: Rules2})
+	out := m.do(Command{Ops: []Op{patch("bob", 1, Fields{Set: FieldTitle, Title: "Bin"})}, Rules: Rules2})
+	if e := out.Items[0].Entry; e.More.Completed != 1001 {
+		t.Errorf("%+v", e.More)
+	}
+	out = m.do(Command{Ops: []Op{patch("bob", 1, Fields{Set: FieldRepeat})}, Rules: Rules2})
+	if e := out.Items[0].Entry; e.Done || e.More.Completed != 0 {
+		t.Errorf("%+v, %+v", e, e.More)
+	}
+}
+
 // A batch counts from what its earlier operations made of the entry, and names the rev from before it.
 func TestDoingWhatRepeatsInABatch(t *testing.T) {
 	m := chore(t)
@@ -105,12 +119,15 @@ func TestDoingWhatRepeatsInABatch(t *testing.T) {
 
 func TestAsked(t *testing.T) {
 	asked := Command{Batch: true, Ops: []Op{doIt(0, nil), patch("bob", 2, Fields{Set: FieldTitle, Title: "x"})}}
-	asked.Ops[1].At = 3
-	worked := Command{Batch: true, Ops: []Op{doIt(1, &Next{"2026-12-05", ""}), asked.Ops[1]}}
-	if got := worked.Asked(); !reflect.DeepEqual(got, asked) {
-		t.Errorf("%+v", got)
+	worked := Command{Batch: true, Ops: []Op{doIt(1, &Next{"2026-12-05", ""}), patch("bob", 2, Fields{Set: FieldTitle, Title: "x"})}}
+	worked.Ops[1].At = 3
+	if got, less := worked.Asked(); !less || !reflect.DeepEqual(got, asked) {
+		t.Errorf("%+v, %v", got, less)
 	}
 	if worked.Ops[0].Next == nil {
 		t.Error("the command itself was changed")
+	}
+	if got, less := asked.Asked(); less || !reflect.DeepEqual(got, asked) {
+		t.Errorf("%+v, %v", got, less)
 	}
 }

@@ -215,6 +215,9 @@ func (s *Stage) changed(op *Op, old *Entry, now int64) Entry {
 		}
 		e.More = e.More.at(completed)
 	}
+	if s.rules >= Rules2 && !e.Done && e.More.Get().Repeat == "" { // what is open was never done, unless it repeats
+		e.More = e.More.at(0)
+	}
 	return e
 }
 

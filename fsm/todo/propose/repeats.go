@@ -23,61 +23,95 @@ type Look func(list string, id uint64) (todo.Entry, bool)
 // An operation that names a rev of the entry already is worked out from that one or not at all. It fails with
 // a *todo.Invalid at a repeat that this program cannot read.
 func Repeats(c *todo.Command, look Look, now time.Time, reader *time.Location) error {
-	type name struct {
-		list string
-		id   uint64
-	}
-	type state struct {
-		todo.Entry
-		before uint64 // its rev before the command
-	}
-	seen := map[name]state{} // what earlier operations leave
+	w := work{c: c, look: look, now: now, reader: reader, seen: map[todo.Ref]*state{}, made: make([]*state, len(c.Ops))}
 	for i := range c.Ops {
-		op := &c.Ops[i]
-		if op.Kind != todo.Put && op.Kind != todo.Patch {
-			continue
-		}
-		at := name{op.List, op.ID}
-		e, ok := seen[at]
-		if !ok {
-			if e.Entry, ok = look(op.List, op.ID); !ok {
-				continue
-			}
-			e.before = e.Rev
-		}
-		if op.At != 0 && op.At != e.before {
-			continue
-		}
-		if err := next(op, &e.Entry, e.before, now, reader); err != nil {
+		if err := w.op(i); err != nil {
 			if inv, ok := err.(*todo.Invalid); ok && c.Batch {
 				inv.Field = fmt.Sprintf("commands[%d].%s", i, inv.Field)
 			}
 			return err
 		}
-		seen[at] = e
 	}
 	return nil
 }
 
+// work is the working out of one command.
+type work struct {
+	c      *todo.Command
+	look   Look
+	now    time.Time
+	reader *time.Location
+
+	seen map[todo.Ref]*state // entries as the operations so far leave them
+	made []*state            // the entry that each operation makes, nil for none
+}
+
+// state is an entry on its way through a command. What the command made has no rev before it; if it was made of
+// another entry, that one's rev counts, in the operation that did.
+type state struct {
+	todo.Entry
+	before uint64   // its rev before the command
+	from   *todo.Op // of what was moved or copied
+	of     uint64   // the rev of the entry that from is about
+}
+
+func (w *work) op(i int) error {
+	op := &w.c.Ops[i]
+	switch op.Kind {
+	case todo.Add:
+		e := todo.Added(todo.Entry{Done: op.Fields.Done}, &op.Fields, todo.Rules2)
+		w.made[i] = &state{Entry: e}
+	case todo.Move, todo.Copy:
+		if e := w.about(op); e != nil {
+			w.made[i] = &state{Entry: e.Entry, from: op, of: e.before}
+		}
+	case todo.Put, todo.Patch:
+		if e := w.about(op); e != nil && (op.At == 0 || op.At == e.before) {
+			return w.next(op, e)
+		}
+	}
+	return nil
+}
+
+// about is the entry that an operation is about, nil if there is none.
+func (w *work) about(op *todo.Op) *state {
+	if i := op.IDOf; i > 0 && i <= uint64(len(w.made)) {
+		return w.made[i-1]
+	}
+	name := todo.Ref{List: op.List, ID: op.ID}
+	if e := w.seen[name]; e != nil {
+		return e
+	}
+	e, ok := w.look(op.List, op.ID)
+	if !ok {
+		return nil
+	}
+	w.seen[name] = &state{Entry: e, before: e.Rev}
+	return w.seen[name]
+}
+
 // next works out one operation, and makes of e what it leaves.
-func next(op *todo.Op, e *todo.Entry, rev uint64, now time.Time, reader *time.Location) error {
-	after := todo.Changed(op, e, now.UnixMilli())
+func (w *work) next(op *todo.Op, e *state) error {
+	after := todo.Changed(op, &e.Entry, w.now.UnixMilli())
 	doing := after.Done && !e.Done && after.More.Get().Repeat != ""
-	*e = after
+	e.Entry = after
 	if !doing || after.Date == "" { // without a date it will be refused
 		return nil
 	}
-	zone := reader
+	zone := w.reader
 	if own, err := due.Zone(after.More.TZ); err == nil {
 		zone = own
 	}
-	date, repeat, more, err := recur.Next(e, now.In(zone).Format(time.DateOnly))
+	date, repeat, more, err := recur.Next(&after, w.now.In(zone).Format(time.DateOnly))
 	if err != nil {
 		return err
 	}
-	op.At, op.Next = rev, &todo.Next{Date: date, Repeat: repeat}
+	op.At, op.Next = e.before, &todo.Next{Date: date, Repeat: repeat}
+	if e.from != nil && e.from.At == 0 {
+		e.from.At = e.of
+	}
 	if more {
-		m := *e.More
+		m := *after.More
 		m.Repeat = repeat
 		e.Done, e.Date, e.More = false, date, &m
 	}

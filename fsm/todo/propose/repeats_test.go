@@ -14,8 +14,8 @@ func patch(id uint64, f todo.Fields) todo.Op {
 
 func doing(id uint64) todo.Op { return patch(id, todo.Fields{Set: todo.FieldDone, Done: true}) }
 
-// work works out a command on entries that are of rev 10 and their id.
-func work(t *testing.T, entries []todo.Entry, now string, zone *time.Location, ops ...todo.Op) []todo.Op {
+// worked works out a command on entries that are of rev 10 and their id.
+func worked(t *testing.T, entries []todo.Entry, now string, zone *time.Location, ops ...todo.Op) []todo.Op {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, now)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestRepeatsOfOne(t *testing.T) {
 		{"an add of what was done", weekly(), todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: "x", Date: "2026-11-28", Done: true,
 			More: &todo.More{Repeat: "FREQ=DAILY"}}}, time.UTC, 0, nil},
 	} {
-		got := work(t, []todo.Entry{c.entry}, "2026-11-28T20:00:00Z", c.zone, c.op)[0]
+		got := worked(t, []todo.Entry{c.entry}, "2026-11-28T20:00:00Z", c.zone, c.op)[0]
 		if got.At != c.at || !reflect.DeepEqual(got.Next, c.next) {
 			t.Errorf("%s: at %d, %+v", c.name, got.At, got.Next)
 		}
@@ -102,7 +102,7 @@ func TestRepeatsOfOne(t *testing.T) {
 
 func TestRepeatsInABatch(t *testing.T) {
 	entries := []todo.Entry{weekly(), weekly()}
-	ops := work(t, entries, "2026-11-28T20:00:00Z", time.UTC,
+	ops := worked(t, entries, "2026-11-28T20:00:00Z", time.UTC,
 		patch(1, todo.Fields{Set: todo.FieldDate, Date: "2026-12-01"}), doing(1), doing(2), doing(1),
 		patch(2, todo.Fields{Set: todo.FieldRepeat}), doing(2))
 	want := []*todo.Next{nil, {Date: "2026-12-08", Repeat: "FREQ=WEEKLY;COUNT=8"}, {Date: "2026-12-05", Repeat: "FREQ=WEEKLY;COUNT=8"},
@@ -114,10 +114,31 @@ func TestRepeatsInABatch(t *testing.T) {
 	}
 }
 
+// What a batch makes has no rev before it: what it was made of has.
+func TestRepeatsOfWhatABatchMakes(t *testing.T) {
+	add := todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: "Bins", Date: "2026-11-28", More: &todo.More{Repeat: "FREQ=WEEKLY"}}}
+	move := todo.Op{Kind: todo.Move, List: "bob", ID: 1, To: "eve"}
+	of := func(i uint64, list string) todo.Op {
+		return todo.Op{Kind: todo.Patch, List: list, IDOf: i, Fields: doing(0).Fields}
+	}
+	ops := worked(t, []todo.Entry{weekly()}, "2026-11-28T20:00:00Z", time.UTC, add, of(1, "bob"), move, of(3, "eve"), of(3, "eve"))
+	want := []*todo.Next{nil, {Date: "2026-12-05", Repeat: "FREQ=WEEKLY"}, nil, {Date: "2026-12-05", Repeat: "FREQ=WEEKLY;COUNT=8"},
+		{Date: "2026-12-12", Repeat: "FREQ=WEEKLY;COUNT=7"}}
+	for i, rev := range []uint64{0, 0, 11, 0, 0} {
+		if ops[i].At != rev || !reflect.DeepEqual(ops[i].Next, want[i]) {
+			t.Errorf("command %d: at %d, %+v", i, ops[i].At, ops[i].Next)
+		}
+	}
+	ops = worked(t, nil, "2026-11-28T20:00:00Z", time.UTC, move, of(1, "eve"))
+	if ops[0].At != 0 || ops[1].Next != nil {
+		t.Errorf("of an entry that is not there: %+v", ops)
+	}
+}
+
 func TestRepeatsThatCannotBeRead(t *testing.T) {
 	newer := []todo.Entry{{Date: "2026-11-28", More: &todo.More{Repeat: "FREQ=DECADELY"}}}
 	c := todo.Command{Batch: true, Ops: []todo.Op{patch(1, todo.Fields{Set: todo.FieldTitle, Title: "x"}), doing(1)}}
-	if err := Repeats(&c, look(newer), time.Now(), time.UTC); err == nil || err.(*todo.Invalid).Field != "commands[1].repeat" {
+	if err := Repeats(&c, look(newer), time.Unix(0, 0), time.UTC); err == nil || err.(*todo.Invalid).Field != "commands[1].repeat" {
 		t.Error(err)
 	}
 	if !Does(&c) || Does(&todo.Command{Ops: c.Ops[:1]}) {
