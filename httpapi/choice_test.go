@@ -325,3 +325,56 @@ func TestPagesStayRightWhileOthersWrite(t *testing.T) {
 		}
 	})
 }
+
+// However few entries a filter finds among many, a page costs no more than a look at so many of them, and all pages
+// together find all.
+func TestPagesOfAFilterThatFindsLittle(t *testing.T) {
+	const maxScan = 200
+	w := newWorld(t, onSaturday, func(c *Config) { c.maxScan, c.maxSort = maxScan, 500 })
+	w.node.fill(t, "bob", maxScan-1)
+	w.post("bob", `{"title":"needle"}`, `{"title":"needle"}`)
+	w.node.fill(t, "bob", maxScan)
+	w.post("eve", `{"title":"needle"}`)
+	for path, want := range map[string]string{
+		"/v1/lists/bob/entries?filter=needle":        "[bob200 bob201] in 3",
+		"/v1/entries?filter=needle":                  "[bob200 bob201 eve1] in 3",
+		"/v1/entries?filter=needle&limit=1":          "[bob200 bob201 eve1] in 4",
+		"/v1/entries?filter=needle&sort=-id&limit=2": "[bob201 bob200 eve1] in 2",
+		"/v1/entries?q=nowhere":                      "[] in 3",
+		"/v1/entries?q=nowhere&sort=due":             "[] in 1",
+	} {
+		if names, pages := w.where(path); fmt.Sprintf("%v in %d", names, pages) != want {
+			t.Errorf("%s: %v in %d pages, want %s", path, names, pages, want)
+		}
+	}
+	w.node.fill(t, "zoe", 100)
+	w.do("GET", "/v1/entries?sort=due", "").problem(api.CodeInvalid, "", "sort must be of at most 500 entries")
+	w.do("GET", "/v1/entries?sort=due&prefix=b", "").want(200, "")
+	w.do("GET", "/v1/entries?sort=due&filter=due%3E2018-12-28&limit=1", "").want(200, `{"rev":6,"entries":[]}`) // found by the index
+}
+
+// A request that looks at many rows waits for others that do, and no longer than it may take. One that looks at few does not.
+func TestManyRowsWaitForASeat(t *testing.T) {
+	w := newWorld(t, onSaturday)
+	w.node.fill(t, "bob", seatRows)
+	for _, query := range []string{"filter=nowhere", "sort=title"} {
+		w.do("GET", "/v1/lists/bob/entries?"+query, "").want(200, "")
+	}
+	if n := len(w.srv.seats); n != 0 {
+		t.Errorf("%d seats are still taken", n)
+	}
+	w = newWorld(t, onSaturday, func(c *Config) { c.RequestTimeout = 50 * time.Millisecond })
+	w.node.fill(t, "bob", seatRows)
+	w.post("eve", `{"title":"a"}`)
+	for range cap(w.srv.seats) {
+		w.srv.seats <- struct{}{}
+	}
+	for _, query := range []string{"filter=nowhere", "sort=title"} {
+		w.do("GET", "/v1/lists/bob/entries?"+query, "").problem(api.CodeOverloaded, "", "too many entries are looked through")
+		w.do("GET", "/v1/lists/eve/entries?"+query, "").want(200, "")
+	}
+	w.do("GET", "/v1/lists/bob/entries", "").want(200, "")
+	if n := len(w.srv.seats); n != cap(w.srv.seats) {
+		t.Errorf("%d seats are left of %d", n, cap(w.srv.seats))
+	}
+}

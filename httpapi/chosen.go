@@ -66,7 +66,7 @@ func (req *request) readChoice(buf *bytes.Buffer, c *choice, list, prefix string
 	}
 	s := &seat{ctx: ctx, seats: req.s.seats}
 	defer s.leave()
-	f := newFinder(c, r.View, s)
+	f := newFinder(c, r.View, s, &req.s.cfg)
 	if list != "" {
 		f.inList(list)
 	} else {

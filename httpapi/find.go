@@ -32,6 +32,8 @@ type finder struct {
 	keys  *filter.Sorter
 	seat  *seat
 
+	maxScan, maxSort int
+
 	list  string // that is being looked at
 	entry todo.Entry
 	key   []byte // room for one
@@ -43,8 +45,8 @@ type finder struct {
 	err     error
 }
 
-func newFinder(c *choice, v *fsm.View, seat *seat) *finder {
-	f := &finder{choice: c, view: v, seat: seat, last: c.after}
+func newFinder(c *choice, v *fsm.View, seat *seat, cfg *Config) *finder {
+	f := &finder{choice: c, view: v, seat: seat, last: c.after, maxScan: cfg.maxScan, maxSort: cfg.maxSort}
 	context := c.context(func(id uint64) bool { return v.HasSub(f.list, id) })
 	if c.expr != nil {
 		f.match = c.expr.Bind(context)
@@ -57,12 +59,16 @@ func newFinder(c *choice, v *fsm.View, seat *seat) *finder {
 }
 
 // narrow takes days that the filter asks for over into the query, so that the index by date is gone through and not
-// the list. The rows come in the order of that index then, which does not matter where they are sorted.
+// the list. The rows come in the order of that index then, which does not matter where they are sorted. A row costs five
+// times as much that way, so it is for filters that leave all the past out, and not for those that ask for what is overdue.
 func (f *finder) narrow() {
 	if f.match == nil {
 		return
 	}
 	from, to := f.match.Dates()
+	if from == "" {
+		return
+	}
 	f.From = max(f.From, from)
 	if to != "" && (f.To == "" || to < f.To) {
 		f.To = to
@@ -106,12 +112,12 @@ func (f *finder) inList(list string) bool {
 
 // count bounds the rows that are looked at. A list counts as one: it has to be found.
 func (f *finder) count() bool {
-	if f.keys == nil && f.scanned == maxScan {
+	if f.keys == nil && f.scanned == f.maxScan {
 		f.more = true
 		return false
 	}
-	if f.keys != nil && f.scanned == maxSort {
-		f.err = fail(api.CodeInvalid, "sort must be of at most %d entries: narrow them by a date, a list or the beginning of its name", maxSort)
+	if f.keys != nil && f.scanned == f.maxSort {
+		f.err = fail(api.CodeInvalid, "sort must be of at most %d entries: narrow them by a date, a list or the beginning of its name", f.maxSort)
 		return false
 	}
 	f.scanned++

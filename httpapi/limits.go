@@ -39,9 +39,9 @@ const (
 	// flushText is how much of a text answer of any length is gathered before it is written.
 	flushText = 32 << 10
 
-	// maxScan is how many rows one page of a filter looks at, found or not: some 30 ms. A short page has a next one.
-	maxScan = 50_000
-	// maxSort is how many rows are looked at to sort some: a list as large as one may be, some 0.5 s.
+	// maxScan is how many rows one page of a filter looks at, found or not: some 20 ms. A short page has a next one.
+	maxScan = 20_000
+	// maxSort is how many rows are looked at to sort some: a list as large as one may be, some 1 s.
 	maxSort = todo.MaxEntries + 1
 	// seatRows is how many rows a request looks at before it waits for a seat: nobody waits for as long as those take.
 	seatRows = 4096

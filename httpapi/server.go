@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -35,6 +36,8 @@ type Config struct {
 	IdleTimeout    time.Duration // between two requests; 2 min by default
 	Heartbeat      time.Duration // of event streams; 10 s by default
 	StreamTimeout  time.Duration // the most a backup, or what is sent to a follower, may stand still on its way; 30 s by default
+
+	maxScan, maxSort int // smaller in tests of this package
 }
 
 func (c *Config) fill() {
@@ -47,6 +50,7 @@ func (c *Config) fill() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.maxScan, c.maxSort = cmp.Or(c.maxScan, maxScan), cmp.Or(c.maxSort, maxSort)
 	for _, d := range []struct {
 		value *time.Duration
 		usual time.Duration

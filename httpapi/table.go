@@ -38,7 +38,7 @@ var (
 )
 
 // ofPages is what whoever goes through pages of entries must know.
-const ofPages = `A page may be short, even empty, and still have a next one: at most 50,000 entries are looked at for each. A page in an order of its own needs a look at all entries that the dates leave, at most 1,000,000.
+const ofPages = `A page may be short, even empty, and still have a next one: at most 20,000 entries are looked at for each. A page in an order of its own needs a look at all entries that the dates leave, at most 1,000,000.
 
 An answer that depends on the clock, by overdue or today, has no ETag.`
 

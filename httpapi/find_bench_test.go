@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"todod/fsm/todo"
+	"todod/httpapi/api"
+	"todod/server"
+)
+
+// fill adds entries to a list, a thousand at a time: half of them done, a quarter with tags and a priority, dates all
+// over the year.
+func (n *testNode) fill(tb testing.TB, list string, size int) {
+	tb.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for size > 0 {
+		cmd := todo.Command{Batch: true}
+		for range min(size, todo.MaxBatch) {
+			f := todo.Fields{Title: fmt.Sprintf("Dentist %d, and then the shopping", rng.IntN(1_000_000)), Done: rng.IntN(2) == 0,
+				Date: fmt.Sprintf("2018-%02d-%02d", 1+rng.IntN(12), 1+rng.IntN(28))}
+			if rng.IntN(4) == 0 {
+				f.More = &todo.More{Tags: []string{"home"}, Priority: uint8(rng.IntN(10))}
+			}
+			cmd.Ops = append(cmd.Ops, todo.Op{Kind: todo.Add, List: list, Fields: f})
+		}
+		if res, err := n.Write(context.Background(), cmd, server.WriteOptions{}); err != nil || res.Code != todo.OK {
+			tb.Fatalf("%v, %v", res.Code, err)
+		}
+		size -= len(cmd.Ops)
+	}
+	if err := n.replica.Flush(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkFind asks for the first page of what a filter chooses, and for one of what is sorted, of lists of 100,000 and 1,000,000.
+func BenchmarkFind(b *testing.B) {
+	for _, size := range []int{100_000, 1_000_000} {
+		if testing.Short() && size > 100_000 {
+			continue
+		}
+		node := newTestNode(b)
+		s := New(Config{Node: node, Now: func() time.Time { return aSaturday }, RequestTimeout: time.Minute})
+		node.fill(b, "bob", size)
+		for _, query := range []struct{ name, of string }{
+			{"first page", ""},
+			{"a usual filter", "filter=" + url.QueryEscape("due<today+7 & #home & !done | p1")},
+			{"a text", "q=shopping"},
+			{"nothing", "q=nowhere"},
+			{"overdue by due", "overdue=true&sort=due"},
+			{"today by priority", "due=today&sort=priority"},
+			{"open by title", "done=false&sort=title"},
+			{"newest", "sort=-id"},
+		} {
+			for _, path := range []string{"/v1/lists/bob/entries", "/v1/entries"} {
+				b.Run(fmt.Sprintf("%d/%s/%s", size, query.name, path), func(b *testing.B) {
+					r := httptest.NewRequest("GET", path+"?"+query.of, nil)
+					b.ReportAllocs()
+					for b.Loop() {
+						w := httptest.NewRecorder()
+						if s.ServeHTTP(w, r); w.Code != 200 {
+							b.Fatal(w.Body)
+						}
+					}
+				})
+			}
+		}
+		b.Run(fmt.Sprintf("%d/all pages of nothing", size), func(b *testing.B) {
+			for b.Loop() {
+				for cursor := ""; ; {
+					w := httptest.NewRecorder()
+					s.ServeHTTP(w, httptest.NewRequest("GET", "/v1/lists/bob/entries?q=nowhere"+cursor, nil))
+					var page api.Entries
+					if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || w.Code != 200 {
+						b.Fatalf("%d %s, %v", w.Code, w.Body, err)
+					}
+					if cursor = "&cursor=" + page.Next; page.Next == "" {
+						break
+					}
+				}
+			}
+		})
+	}
+}
