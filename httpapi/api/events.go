@@ -17,8 +17,8 @@ const (
 	// streamIdle is how long a stream may say nothing, not even a comment, before the client
 	// takes the node for gone and connects again; nodes speak at least every 30 s.
 	streamIdle = 45 * time.Second
-	// maxEvent bounds one event: the change of a batch of 1,000 commands.
-	maxEvent = 16 << 20
+	// maxEvent bounds one event: the change of 1,000 entries with all that each may hold, escaped.
+	maxEvent = 128 << 20
 )
 
 // ClusterEvents follows the group: node_down, node_up, leader_changed, member_added,
@@ -28,7 +28,7 @@ const (
 // comes back to the same node none is missed.
 func (c *Client) ClusterEvents(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		err := c.follow(ctx, "/v1/cluster/events", func(f frame) bool {
+		err := c.follow(ctx, following{path: "/v1/cluster/events"}, func(f frame) bool {
 			var e Event
 			if json.Unmarshal(f.data, &e) != nil {
 				return true // an event of a newer todod
@@ -49,17 +49,33 @@ type frame struct {
 
 var errEnough = errors.New("the reader wants no more")
 
+// following says which stream is followed.
+type following struct {
+	path   string
+	since  string // the id to begin behind, "" for none
+	shared bool   // ids are the group's: good at any node, and gone at all of them. Else each node has its own
+}
+
 // follow reads a stream of events and connects again when it breaks, with the id of the last
-// event it got from that node. It returns nil when take returns false or ctx ends.
-func (c *Client) follow(ctx context.Context, path string, take func(frame) bool) error {
-	last := map[string]string{} // by node: ids are a node's own
+// event it got. It returns nil when take returns false or ctx ends.
+func (c *Client) follow(ctx context.Context, what following, take func(frame) bool) error {
+	last := map[string]string{} // by node, or all under ""
+	key := func(node string) string {
+		if what.shared {
+			return ""
+		}
+		return node
+	}
+	if what.since != "" {
+		last[""] = what.since
+	}
 	since := time.Now()
 	pause := firstPause
 	for at := int(c.prefer.Load()); ; at = (at + 1) % len(c.nodes) {
 		node := c.nodes[at]
-		err := c.stream(ctx, node, path, last[node], func(f frame) bool {
+		err := c.stream(ctx, node, what.path, last[key(node)], func(f frame) bool {
 			if f.id != "" {
-				last[node] = f.id
+				last[key(node)] = f.id
 			}
 			since, pause = time.Now(), firstPause
 			return len(f.data) == 0 || take(f)
@@ -68,7 +84,7 @@ func (c *Client) follow(ctx context.Context, path string, take func(frame) bool)
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errEnough):
 			return nil
-		case e != nil && e.Status == http.StatusGone:
+		case e != nil && e.Status == http.StatusGone && !what.shared:
 			delete(last, node) // the node began to count anew
 		case e != nil && !e.Retryable():
 			return e
@@ -126,7 +142,7 @@ func readFrames(r io.Reader, alive func(), take func(frame) bool) error {
 		line := strings.TrimSuffix(lines.Text(), "\r")
 		if line == "" {
 			f.data = []byte(strings.Join(data, "\n"))
-			if len(data) > 0 && !take(f) {
+			if (len(data) > 0 || f.id != "") && !take(f) { // an id alone says from where to go on
 				return errEnough
 			}
 			f, data = frame{}, nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -44,6 +45,44 @@ func TestEventsResume(t *testing.T) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if fmt.Sprint(seen) != "[node_down n2 node_up n2]" || fmt.Sprintf("%q", resumed) != `["" "7"]` {
+		t.Errorf("saw %v, resumed at %q", seen, resumed)
+	}
+}
+
+// The id of a change is good at any node; so is one that came before any change did.
+func TestWatchGoesOnAtTheNextNode(t *testing.T) {
+	var mu sync.Mutex
+	var resumed []string
+	serve := func(text string, end func(*http.Request)) string {
+		return newGroup().serve(t, func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			resumed = append(resumed, r.Header.Get("Last-Event-ID"))
+			mu.Unlock()
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, text)
+			w.(http.Flusher).Flush()
+			end(r)
+		})
+	}
+	cut := func(*http.Request) { panic(http.ErrAbortHandler) }
+	hang := func(r *http.Request) { <-r.Context().Done() }
+	addrs := []string{
+		serve("retry: 1000\nid: 7.4\n\n", cut),
+		serve("id: 7.5\nevent: add\ndata: {\"rev\":5,\"items\":[{\"op\":\"add\",\"list\":\"bob\",\"id\":1}]}\n\n: still here\nid: 7.9\n\n", cut),
+		serve("id: 7.12\nevent: delete\ndata: {\"rev\":12}\n\n", hang),
+	}
+	var seen []string
+	for c, err := range client(t, Options{}, addrs...).Watch(t.Context(), "bob", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, fmt.Sprintf("%s %d %d", c.ID, c.Rev, len(c.Items))); len(seen) == 2 {
+			break
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if fmt.Sprint(seen) != "[7.5 5 1 7.12 12 0]" || fmt.Sprintf("%q", resumed) != `["" "7.4" "7.9"]` {
 		t.Errorf("saw %v, resumed at %q", seen, resumed)
 	}
 }
