@@ -84,9 +84,7 @@ between double quotes, behind --, or all of it with --literal, is title and noth
 		if err != nil {
 			return err
 		}
-		if begins {
-			fmt.Fprintf(cmd.ErrOrStderr(), "began the list %s\n", cli.Safe(added.List))
-		}
+		a.began(cmd, begins, added.List)
 		return a.printEntry(cmd, "added", added)
 	})
 	return cmd

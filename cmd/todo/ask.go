@@ -44,6 +44,13 @@ func (a *app) begins(ctx context.Context, c *api.Client, cmd *cobra.Command, lis
 	return true, confirm(cmd, yes, fmt.Sprintf("There is no list %s yet. Begin it?", cli.Safe(list)))
 }
 
+// began says that a list began, to people and not to programs.
+func (a *app) began(cmd *cobra.Command, begins bool, list string) {
+	if begins {
+		fmt.Fprintf(cmd.ErrOrStderr(), "began the list %s\n", cli.Safe(list))
+	}
+}
+
 // weekday is the day of a date and a space, for people who check what was understood.
 func weekday(date string) string {
 	day, err := time.Parse(time.DateOnly, date)

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -22,10 +22,9 @@ func consistencyFlag(cmd *cobra.Command, opt *api.ReadOptions) {
 }
 
 func (a *app) lsCommand() *cobra.Command {
-	var q api.EntriesQuery
+	var ch choice
 	var opt api.ReadOptions
-	var done, all bool
-	var limit int
+	var all bool
 	var layout string
 	cmd := &cobra.Command{
 		Use: "ls [LIST]", Short: "print the entries of a list",
@@ -33,58 +32,82 @@ func (a *app) lsCommand() *cobra.Command {
 later; elsewhere as a table in the order of the list, which does not change from one version to the next.`,
 		Example: `  todo ls bob
   todo ls                                # of the list of 'todo config list'
-  todo ls --all                          # of all lists
+  todo ls --all --overdue                # of all lists
   todo ls bob --view tree
   todo ls bob --date 2018-12-19
-  todo ls bob --from 2018-12-01 --done=false --output json
+  todo ls bob --tag home --sort -priority,due
+  todo ls bob --from today --done=false --output json
   todo ls bob --consistency stale        # from the node's own disk, also without a leader`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.listNames,
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.Date, "date", "", "only those of this `DATE`, like 2018-12-19 or today")
-	f.StringVar(&q.From, "from", "", "only those of this `DATE` or later")
-	f.StringVar(&q.To, "to", "", "only those of this `DATE` or earlier")
-	f.BoolVar(&done, "done", false, "only those that are done; --done=false: that are not")
+	a.choiceFlags(cmd, &ch)
+	f.StringVarP(&ch.q.Filter, "filter", "f", "", "only those that `FILTER` chooses, see 'todo filter --help'")
 	f.BoolVarP(&all, "all", "a", false, "of all lists")
-	f.IntVar(&limit, "limit", 0, "at most `N` entries; 0 for all")
-	f.StringVar(&layout, "view", "", "`VIEW`: date, tree or table")
-	_ = cmd.RegisterFlagCompletionFunc("view", cobra.FixedCompletions(views, cobra.ShellCompDirectiveNoFileComp))
+	viewFlag(cmd, &layout)
 	consistencyFlag(cmd, &opt)
 	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
+		if err := a.choose(cmd, &ch); err != nil {
+			return err
+		}
 		if err := oneOf(views...)(def(layout, "date")); err != nil {
 			return cli.UsageError("--view %w", err)
 		}
-		if limit < 0 {
-			return cli.UsageError("--limit must not be negative")
-		}
-		if f.Changed("done") {
-			q.Done = &done
-		}
-		for _, day := range []*string{&q.Date, &q.From, &q.To} {
-			*day = a.day(*day)
-		}
-		found, err := a.find(ctx, c, args, all, q, opt, limit)
+		list, err := a.oneList(args, all)
 		if err != nil {
 			return err
 		}
-		return a.printEntries(cmd, found, found.Entries, func(w io.Writer) error { return a.layOut(cmd, layout, found.Entries) })
+		return a.show(ctx, c, cmd, list, ch, opt, layout)
 	})
 	return cmd
 }
 
-// find reads the entries of the list that is named, of the default one, or of all.
-func (a *app) find(ctx context.Context, c *api.Client, args []string, all bool, q api.EntriesQuery, opt api.ReadOptions, limit int) (api.Entries, error) {
+func viewFlag(cmd *cobra.Command, layout *string) {
+	cmd.Flags().StringVar(layout, "view", "", "`VIEW`: date, tree or table")
+	_ = cmd.RegisterFlagCompletionFunc("view", cobra.FixedCompletions(views, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// oneList is the list that is named or the default one, "" for all.
+func (a *app) oneList(args []string, all bool) (string, error) {
 	switch {
 	case all && len(args) > 0:
-		return api.Entries{}, cli.UsageError("--all is all lists: name none")
+		return "", cli.UsageError("--all is all lists: name none")
 	case all:
-		return everywhere(ctx, c, q, opt, limit)
+		return "", nil
+	case len(args) == 1 && args[0] == "":
+		return "", cli.UsageError("list must not be empty")
 	case len(args) == 1:
-		return entries(ctx, c, args[0], q, opt, limit)
+		return args[0], nil
 	case a.list == "":
-		return api.Entries{}, cli.UsageError(noList + "; --all is all lists")
+		return "", cli.UsageError(noList + "; --all is all lists")
 	}
-	return entries(ctx, c, a.list, q, opt, limit)
+	return a.list, nil
+}
+
+// show reads entries of a list, or of all if that is "", and prints them.
+func (a *app) show(ctx context.Context, c *api.Client, cmd *cobra.Command, list string, ch choice, opt api.ReadOptions, layout string) error {
+	if layout == "" && cli.Terminal(cmd.OutOrStdout()) {
+		layout = "date"
+	}
+	if (a.Output == "text" || a.Output == "table") && layout != "date" && ch.q.Sort == nil && list != "" {
+		known, _, err := c.List(ctx, list, opt)
+		if err != nil && !errors.Is(err, api.CodeNotFound) {
+			return err
+		}
+		ch.q.Sort = []string{def(known.Sort, "order")}
+	}
+	if list == "" {
+		found, err := everywhere(ctx, c, ch, opt)
+		if err != nil {
+			return err
+		}
+		return a.printEntries(cmd, found, found.Entries, func(io.Writer) error { return a.layOut(cmd, layout, found.Entries) })
+	}
+	found, err := entries(ctx, c, list, ch, opt)
+	if err != nil {
+		return err
+	}
+	return a.printEntries(cmd, found, found.Entries, func(io.Writer) error { return a.layOut(cmd, layout, found.Entries) })
 }
 
 // layOut shows entries as a person wants them.
@@ -92,9 +115,6 @@ func (a *app) layOut(cmd *cobra.Command, layout string, entries []api.Entry) err
 	if len(entries) == 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "no entries")
 		return nil
-	}
-	if layout == "" && cli.Terminal(cmd.OutOrStdout()) {
-		layout = "date"
 	}
 	opt := a.layout(cmd, entries)
 	return a.page(cmd, func(w io.Writer) error {
@@ -108,14 +128,11 @@ func (a *app) layOut(cmd *cobra.Command, layout string, entries []api.Entry) err
 	})
 }
 
-// entries reads all pages, or as many as it takes to fill limit.
-func entries(ctx context.Context, c *api.Client, list string, q api.EntriesQuery, opt api.ReadOptions, limit int) (api.Entries, error) {
+// entries reads all pages, or as many as it takes.
+func entries(ctx context.Context, c *api.Client, list string, ch choice, opt api.ReadOptions) (api.Entries, error) {
 	all := api.Entries{List: list, Entries: []api.Entry{}}
-	for {
-		q.Limit = 1000
-		if limit > 0 {
-			q.Limit = min(q.Limit, limit-len(all.Entries))
-		}
+	for q := ch.q; ; {
+		q.Limit = ch.next(len(all.Entries))
 		page, _, err := c.Entries(ctx, list, q, opt)
 		if err != nil {
 			return all, err
@@ -124,65 +141,29 @@ func entries(ctx context.Context, c *api.Client, list string, q api.EntriesQuery
 			all.List, all.Rev = page.List, page.Rev
 		}
 		all.Entries = append(all.Entries, page.Entries...)
-		if page.Next == "" || limit > 0 && len(all.Entries) >= limit {
+		if page.Next == "" || ch.next(len(all.Entries)) == 0 {
 			return all, nil
 		}
 		q.Cursor = page.Next
 	}
 }
 
-// everywhere reads the entries of all lists, one list after the other.
-func everywhere(ctx context.Context, c *api.Client, q api.EntriesQuery, opt api.ReadOptions, limit int) (api.Entries, error) {
-	all := api.Entries{Entries: []api.Entry{}}
-	for l, err := range c.AllLists(ctx, "", opt) {
+// everywhere is entries of all lists.
+func everywhere(ctx context.Context, c *api.Client, ch choice, opt api.ReadOptions) (api.FoundEntries, error) {
+	all := api.FoundEntries{Entries: []api.Entry{}}
+	for q := ch.q; ; {
+		q.Limit = ch.next(len(all.Entries))
+		page, _, err := c.FindEntries(ctx, "", q, opt)
 		if err != nil {
 			return all, err
 		}
-		left := 0
-		if limit > 0 {
-			if left = limit - len(all.Entries); left == 0 {
-				return all, nil
-			}
+		if q.Cursor == "" {
+			all.Rev = page.Rev
 		}
-		of, err := entries(ctx, c, l.Name, q, opt, left)
-		if err != nil {
-			return all, err
+		all.Entries = append(all.Entries, page.Entries...)
+		if page.Next == "" || ch.next(len(all.Entries)) == 0 {
+			return all, nil
 		}
-		all.Entries = append(all.Entries, of.Entries...)
-		all.Rev = max(all.Rev, of.Rev)
+		q.Cursor = page.Next
 	}
-	return all, nil
-}
-
-func (a *app) listsCommand() *cobra.Command {
-	var prefix string
-	var opt api.ReadOptions
-	cmd := &cobra.Command{
-		Use: "lists", Short: "print the lists",
-		Example: "  todo lists\n  todo lists --prefix b --output json",
-		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	cmd.Flags().StringVar(&prefix, "prefix", "", "only lists whose names begin with this `TEXT`")
-	consistencyFlag(cmd, &opt)
-	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, cmd *cobra.Command, _ []string) error {
-		all := api.Lists{Lists: []api.List{}}
-		for l, err := range c.AllLists(ctx, prefix, opt) {
-			if err != nil {
-				return err
-			}
-			all.Lists = append(all.Lists, l)
-		}
-		show := answer[api.List]{whole: all, rows: all.Lists, head: []string{"open", "entries", "list"}, cells: func(l api.List) []string {
-			return []string{strconv.FormatUint(l.Open, 10), strconv.FormatUint(l.Entries, 10), l.Name}
-		}}
-		show.text = func(w io.Writer) error {
-			if len(all.Lists) == 0 {
-				fmt.Fprintln(cmd.ErrOrStderr(), "no lists")
-				return nil
-			}
-			return a.page(cmd, func(w io.Writer) error { return show.columns(w) })
-		}
-		return show.print(cmd, a.Output)
-	})
-	return cmd
 }

@@ -71,8 +71,8 @@ unreachable (try again later), 6 not allowed.`,
 	_ = root.RegisterFlagCompletionFunc("list", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		return a.completeLists(cmd, prefix), cobra.ShellCompDirectiveNoFileComp
 	})
-	root.AddCommand(a.addCommand(), a.lsCommand(), a.listsCommand(), a.doneCommand(), a.undoneCommand(), a.editCommand(), a.rmCommand(),
-		a.configCommand())
+	root.AddCommand(a.addCommand(), a.lsCommand(), a.doneCommand(), a.undoneCommand(), a.editCommand(), a.rmCommand(), a.mvCommand(), a.orderCommand(),
+		a.listsCommand(), a.listCommand(), a.filterCommand(), a.searchCommand(), a.statsCommand(), a.configCommand())
 	return root
 }
 

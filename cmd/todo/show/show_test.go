@@ -125,3 +125,21 @@ func BenchmarkDays(b *testing.B) {
 		b.Error("nothing is overdue")
 	}
 }
+
+func TestCount(t *testing.T) {
+	entries := house()
+	yesterday, june := now.AddDate(0, 0, -1), now.AddDate(0, -6, 0)
+	entries[10].Completed, entries[12].Completed = &yesterday, &june
+	s := Count(entries, Options{Now: now})
+	if s.Entries != s.Open+s.Done || s.Open != s.Overdue+s.Today+s.Tomorrow+s.ThisWeek+s.Later+s.NoDate {
+		t.Errorf("does not add up: %+v", s)
+	}
+	var rows []string
+	for _, row := range s.Rows() {
+		rows = append(rows, strings.Join(row, " "))
+	}
+	want := "open 14|overdue 2|today 3|tomorrow 1|this week 2|later 2|no date 4|done 3|done in 7 days 1|p1 1|p3 1|p9 1|#\x1b]0;x\a 1|#health 1|#town 1"
+	if got := strings.Join(rows, "|"); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"todod/cmd/internal/cli"
+	"todod/httpapi/api"
+)
+
+func (a *app) mvCommand() *cobra.Command {
+	var copies, yes bool
+	var opt api.WriteOptions
+	cmd := &cobra.Command{
+		Use: "mv [LIST] ID... TO", Short: "move entries, with all below them, into another list; several: all or none",
+		Long: `Moves entries into another list, with all that is below them. They have new ids there; who asks for the old
+one is told where it went.`,
+		Example: "  todo mv bob 1 3-5 alice\n  todo mv 2 alice\n  todo mv bob 1 alice --copy",
+		Args:    cobra.MinimumNArgs(2),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 && isIDs(args[len(args)-1]) && !(prefix != "" && isIDs(prefix)) {
+				return a.completeLists(cmd, prefix), cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.listAndIDNames(cmd, args, prefix)
+		},
+	}
+	cmd.Flags().BoolVar(&copies, "copy", false, "leave them where they are, and make others")
+	keyFlag(cmd, &opt)
+	yesFlag(cmd, &yes)
+	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
+		to := args[len(args)-1]
+		list, ids, err := a.listAndIDs(cmd, args[:len(args)-1])
+		switch {
+		case err != nil:
+			return err
+		case len(ids) == 0:
+			return cli.UsageError("give the ids of entries and then the list they go to")
+		}
+		begins, err := a.begins(ctx, c, cmd, to, yes)
+		if err != nil {
+			return stored(err)
+		}
+		op, what, one := "move", "moved to", c.MoveEntry
+		if copies {
+			op, what, one = "copy", "copied to", c.CopyEntry
+		}
+		ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
+		defer cancel()
+		if len(ids) == 1 {
+			e, _, err := one(ctx, list, ids[0], to, opt)
+			if err != nil {
+				return err
+			}
+			a.began(cmd, begins, e.List)
+			return a.printEntry(cmd, what, e)
+		}
+		res, err := a.batch(ctx, c, list, ids, api.Command{Op: op, To: to}, opt)
+		if err != nil {
+			return err
+		}
+		a.began(cmd, begins, to)
+		return a.printBatch(cmd, what, res)
+	})
+	return cmd
+}
+
+func (a *app) orderCommand() *cobra.Command {
+	var p api.Place
+	var opt api.WriteOptions
+	cmd := &cobra.Command{
+		Use: "order [LIST] ID...", Short: "put entries somewhere else in the order of their list; several: one after the other",
+		Example: "  todo order bob 7 --first\n  todo order bob 3-5 --after 1\n  todo order bob 2 --before 7",
+		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: a.listAndIDNames,
+	}
+	f := cmd.Flags()
+	f.BoolVar(&p.First, "first", false, "at the beginning")
+	f.BoolVar(&p.Last, "last", false, "at the end")
+	f.Uint64Var(&p.Before, "before", 0, "before the entry `ID`")
+	f.Uint64Var(&p.After, "after", 0, "after the entry `ID`")
+	keyFlag(cmd, &opt)
+	cmd.MarkFlagsMutuallyExclusive("first", "last", "before", "after")
+	cmd.MarkFlagsOneRequired("first", "last", "before", "after")
+	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
+		list, ids, err := a.listAndIDs(cmd, args)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(ids, p.Before+p.After) {
+			return cli.UsageError("an entry has no place beside itself")
+		}
+		if len(ids) == 1 {
+			e, _, err := c.PlaceEntry(ctx, list, ids[0], p, opt)
+			if err != nil {
+				return err
+			}
+			return a.printEntry(cmd, "placed", e)
+		}
+		var b api.Batch
+		for i, id := range ids {
+			place := p
+			if i > 0 { // each follows the one before it
+				place = api.Place{After: ids[i-1]}
+			}
+			b.Commands = append(b.Commands, api.Command{Op: "place", List: list, ID: id, Place: &place})
+		}
+		res, _, err := c.Batch(ctx, b, opt)
+		if err != nil {
+			return err
+		}
+		return a.printBatch(cmd, "placed", res)
+	})
+	return cmd
+}
