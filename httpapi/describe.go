@@ -70,7 +70,7 @@ func (d *describer) components() {
 				says = append(says, "`"+string(code)+"`: "+codeSays[code])
 			}
 		}
-		r := &openapi.Response{Description: strings.Join(says, "\n\n")}
+		r := &openapi.Response{Description: strings.Join(says, "\n\n"), Status: status}
 		if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 			r.Headers.Put("Retry-After", headerRef("Retry-After"))
 		}

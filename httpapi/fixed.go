@@ -12,12 +12,14 @@ import (
 	"sync"
 
 	"todod/httpapi/api"
+	"todod/httpapi/openapi"
 )
 
 // fixtures are the answers that are the same as long as the program is. Each is made when it is asked
 // for first: most nodes are never asked.
 type fixtures struct {
 	description func() fixture
+	page        func() fixture
 }
 
 // fixture is one of them.
@@ -25,6 +27,7 @@ type fixture struct {
 	body   []byte
 	zipped []byte // compressed as well as can be, for it is done once
 	tag    string // between the quotes of its ETag
+	policy []string
 	err    error
 }
 
@@ -38,13 +41,29 @@ func newFixture(body []byte, err error) fixture {
 }
 
 func newFixtures(table []route) fixtures {
-	description := sync.OnceValue(func() fixture { return newFixture(json.Marshal(describe(table))) })
-	return fixtures{description: description}
+	return fixtures{
+		description: sync.OnceValue(func() fixture { return newFixture(json.Marshal(describe(table))) }),
+		page: sync.OnceValue(func() fixture {
+			page, policy, err := openapi.Page(describe(table))
+			f := newFixture(page, err)
+			f.policy = []string{policy}
+			return f
+		}),
+	}
 }
 
 // getDescription is the description of the API, OpenAPI 3.1.
 func getDescription(req *request) error {
 	return req.sendFixture(req.s.fixed.description(), applicationJSON)
+}
+
+// getDocs is the same for people. It shows what comes from this node and runs nothing.
+func getDocs(req *request) error {
+	page := req.s.fixed.page()
+	h := req.w.Header()
+	h["Content-Security-Policy"] = page.policy
+	h["Referrer-Policy"] = noReferrer
+	return req.sendFixture(page, textHTML)
 }
 
 // sendFixture answers with a fixture, with 304 if the client has it.

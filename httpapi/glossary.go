@@ -22,8 +22,8 @@ const somePart = "#/components/schemas/EntryPart"
 
 var glossary = openapi.Words{
 	// Entries.
-	"list":        {Description: "The name of a list: 1 to 128 bytes of UTF-8, taken in NFC; no control characters, no /, not . or .., no space at either end.", MinLength: 1, MaxLength: todo.MaxListName},
-	"id":          {Type: number, Description: "Counts up from 1 in each list, and is never used again.", Minimum: openapi.Int(1), Format: "uint64"},
+	"list":        {Description: "The name of a list: 1 to 128 bytes of UTF-8, taken in NFC; no control characters, no /, not . or .., no space at either end.", MinLength: 1, MaxLength: todo.MaxListName, Examples: []any{"bob"}},
+	"id":          {Type: number, Description: "Counts up from 1 in each list, and is never used again.", Minimum: openapi.Int(1), Format: "uint64", Examples: []any{1}},
 	"title":       {Description: "No control characters, not only spaces; kept as sent.", MinLength: 1, MaxLength: todo.MaxTitle},
 	"date":        {Description: "A day, as 2006-01-02.", Format: "date"},
 	"done":        {Type: truth, Description: "Whether it is done."},

@@ -25,6 +25,8 @@ var (
 	applicationJSON = []string{"application/json"}
 	problemJSON     = []string{"application/problem+json"}
 	textPlain       = []string{"text/plain; charset=utf-8"}
+	textHTML        = []string{"text/html; charset=utf-8"}
+	noReferrer      = []string{"no-referrer"}
 	eventStream     = []string{"text/event-stream"}
 	noCache         = []string{"no-cache"} // ask again each time: a read promises freshness
 	noSniff         = []string{"nosniff"}

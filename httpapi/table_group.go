@@ -8,7 +8,7 @@ import (
 )
 
 // nodeID is what {id} means in a path of the group.
-var nodeID = openapi.Words{"id": {Description: "The id of a node: 1 to 64 of A-Za-z0-9._-, not starting with a dot.", MinLength: 1, MaxLength: 64}}
+var nodeID = openapi.Words{"id": {Description: "The id of a node: 1 to 64 of A-Za-z0-9._-, not starting with a dot.", MinLength: 1, MaxLength: 64, Examples: []any{"n2"}}}
 
 var (
 	n1 = api.Member{ID: "n1", HTTP: "10.0.0.1:5454", Raft: "10.0.0.1:7454", Voter: true, Applied: 105, Version: "1.0.0", Reads: 2, Disk: "ok", DiskFree: 20 << 30}
@@ -65,6 +65,9 @@ var nodeRoutes = []route{
 	{http.MethodGet, "/readyz", ready, nil, about{id: "ready", does: "Whether the node should be sent requests", how: asks, gives: text("OK")}},
 	{http.MethodGet, "/openapi.json", getDescription, nil, about{
 		id: "getDescription", does: "This description", how: fixed, gives: formats{"application/json": ""},
+	}},
+	{http.MethodGet, "/docs", getDocs, nil, about{
+		id: "getDocs", does: "This description as a page for people", how: fixed, gives: formats{"text/html": ""},
 	}},
 	{http.MethodGet, "/metrics", serveMetrics, nil, about{id: "metrics", does: "What Prometheus reads", gives: text("")}},
 }

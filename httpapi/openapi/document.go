@@ -130,6 +130,7 @@ type Response struct {
 	Description string          `json:"description,omitempty"`
 	Headers     Map[*Header]    `json:"headers,omitempty"`
 	Content     Map[*MediaType] `json:"content,omitempty"`
+	Status      int             `json:"-"` // of one that others refer to, for the page
 }
 
 // Header is one header of an answer.
