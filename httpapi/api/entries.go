@@ -16,6 +16,7 @@ type WriteOptions struct {
 	Key         string // Idempotency-Key; one is made if it is ""
 	IfMatch     string // do it only if what it is about still has one of these ETags
 	IfNoneMatch string // ... or has none of these; "*" is any
+	TZ          string // for PutEntry, PatchEntry and Batch: whose today it is, an IANA name; UTC by default
 }
 
 // ReadOptions go with a read; the zero value is a linearizable one.
@@ -232,7 +233,9 @@ func (c *Client) change(ctx context.Context, method, path string, body []byte, o
 	if opt.IfNoneMatch != "" {
 		h.Set("If-None-Match", opt.IfNoneMatch)
 	}
-	return c.do(ctx, call{method: method, path: path, header: h, body: body, again: true}, out)
+	q := url.Values{}
+	set(q, "tz", opt.TZ)
+	return c.do(ctx, call{method: method, path: path, query: q, header: h, body: body, again: true}, out)
 }
 
 func contentType(method string) string {

@@ -42,9 +42,9 @@ func TestRequests(t *testing.T) {
 			return err
 		}, `PUT /v1/lists/a%2Fb/entries/3 {"title":"x","done":true} If-Match:"1.2"`},
 		{func() error {
-			_, _, err := c.PatchEntry(ctx, "bob", 3, EntryPatch{Title: &title, Date: &empty, Done: &no}, WriteOptions{IfNoneMatch: "*"})
+			_, _, err := c.PatchEntry(ctx, "bob", 3, EntryPatch{Title: &title, Date: &empty, Done: &no}, WriteOptions{IfNoneMatch: "*", TZ: "Asia/Tokyo"})
 			return err
-		}, `PATCH /v1/lists/bob/entries/3 {"title":"Doc","date":"","done":false} If-None-Match:*`},
+		}, `PATCH /v1/lists/bob/entries/3?tz=Asia%2FTokyo {"title":"Doc","date":"","done":false} If-None-Match:*`},
 		{func() error { _, err := c.DeleteEntry(ctx, "bob", 3, WriteOptions{}); return err }, `DELETE /v1/lists/bob/entries/3`},
 		{func() error { _, err := c.DeleteList(ctx, "bob", WriteOptions{}); return err }, `DELETE /v1/lists/bob`},
 		{func() error {
