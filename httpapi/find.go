@@ -39,14 +39,15 @@ type finder struct {
 	key   []byte // room for one
 
 	page    heads
-	scanned int
+	scanned int // rows so far
+	pause   int // where the seat is asked for next
 	more    bool
 	last    place // that was looked at, in the order of the replica
 	err     error
 }
 
 func newFinder(c *choice, v *fsm.View, seat *seat, cfg *Config) *finder {
-	f := &finder{choice: c, view: v, seat: seat, last: c.after, maxScan: cfg.maxScan, maxSort: cfg.maxSort}
+	f := &finder{choice: c, view: v, seat: seat, last: c.after, pause: seatRows, maxScan: cfg.maxScan, maxSort: cfg.maxSort}
 	context := c.context(func(id uint64) bool { return v.HasSub(f.list, id) })
 	if c.expr != nil {
 		f.match = c.expr.Bind(context)
@@ -96,7 +97,7 @@ func (f *finder) inLists(prefix string) {
 
 // inList looks through a list, and reports whether there is anything left to look for.
 func (f *finder) inList(list string) bool {
-	if !f.count() {
+	if !f.count(listRows) {
 		return false
 	}
 	if f.list = list; list != f.last.list {
@@ -110,25 +111,25 @@ func (f *finder) inList(list string) bool {
 	return !f.more && f.err == nil
 }
 
-// count bounds the rows that are looked at. A list counts as one: it has to be found.
-func (f *finder) count() bool {
-	if f.keys == nil && f.scanned == f.maxScan {
+// count bounds what is looked at, in rows.
+func (f *finder) count(rows int) bool {
+	if f.keys == nil && f.scanned >= f.maxScan {
 		f.more = true
 		return false
 	}
-	if f.keys != nil && f.scanned == f.maxSort {
+	if f.keys != nil && f.scanned >= f.maxSort {
 		f.err = fail(api.CodeInvalid, "sort must be of at most %d entries: narrow them by a date, a list or the beginning of its name", f.maxSort)
 		return false
 	}
-	f.scanned++
-	if f.scanned%seatRows == 0 {
+	if f.scanned += rows; f.scanned >= f.pause {
+		f.pause = f.scanned + seatRows
 		f.err = f.seat.take()
 	}
 	return f.err == nil
 }
 
 func (f *finder) visit(e todo.Entry) bool {
-	if !f.count() {
+	if !f.count(1) {
 		return false
 	}
 	f.entry = e

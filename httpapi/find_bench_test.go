@@ -89,3 +89,28 @@ func BenchmarkFind(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFindInManyLists asks 10,000 lists of one entry each.
+func BenchmarkFindInManyLists(b *testing.B) {
+	node := newTestNode(b)
+	s := New(Config{Node: node, RequestTimeout: time.Minute})
+	for at := range 10 {
+		cmd := todo.Command{Batch: true}
+		for i := range 1000 {
+			cmd.Ops = append(cmd.Ops, todo.Op{Kind: todo.Add, List: fmt.Sprintf("list-%d-%d", at, i), Fields: todo.Fields{Title: "a"}})
+		}
+		if res, err := node.Write(context.Background(), cmd, server.WriteOptions{}); err != nil || res.Code != todo.OK {
+			b.Fatalf("%v, %v", res.Code, err)
+		}
+	}
+	if err := node.replica.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, httptest.NewRequest("GET", "/v1/entries?sort=title&q=nowhere", nil)); w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/list")
+}

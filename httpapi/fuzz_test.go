@@ -146,7 +146,9 @@ func TestWhatTheLibraryWritesIsRead(t *testing.T) {
 func FuzzQuery(f *testing.F) {
 	good := cursor{epoch: testEpoch, query: hashQuery("entries", "bob", "", "", "", ""), id: 1}.String()
 	for _, q := range []string{"", "date=2018-12-19&done=true", "from=2018-12-19&to=2018-12-20&limit=1", "cursor=" + good, "limit=1&cursor=" + good,
-		"limit=0", "limit=1&limit=1", "a=b", "%zz", "cursor=%00", "consistency=stale", "prefix=a%2Fb", "list=bob&date=2018-12-19&title=x", "&&=&", "done=true;limit=2"} {
+		"limit=0", "limit=1&limit=1", "a=b", "%zz", "cursor=%00", "consistency=stale", "prefix=a%2Fb", "list=bob&date=2018-12-19&title=x", "&&=&", "done=true;limit=2",
+		"filter=due%3Ctoday%2B7%26%23home%26!done%7Cp1&limit=1", "filter=%28a", "overdue=true&due=%3C%3Dfriday&tz=Europe/Berlin&sort=due,-id", "q=a&tag=b&priority=%3C3&has=notes,date&parent=0",
+		"sort=-title&fields=id,title&prefix=b", "tz=Local", "sort=due&cursor=AQcAAAAAAAAAAAAA"} {
 		f.Add(q)
 	}
 	node := newTestNode(f)
@@ -157,7 +159,7 @@ func FuzzQuery(f *testing.F) {
 		s.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		for _, path := range []string{"/v1/lists/bob/entries", "/v1/lists", "/entries"} {
+		for _, path := range []string{"/v1/lists/bob/entries", "/v1/entries", "/v1/lists", "/entries"} {
 			r := httptest.NewRequest("GET", path, nil)
 			r.URL.RawQuery = raw
 			w := httptest.NewRecorder()

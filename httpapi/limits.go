@@ -43,6 +43,8 @@ const (
 	maxScan = 20_000
 	// maxSort is how many rows are looked at to sort some: a list as large as one may be, some 1 s.
 	maxSort = todo.MaxEntries + 1
+	// listRows is how many rows it costs as much as to find a list.
+	listRows = 3
 	// seatRows is how many rows a request looks at before it waits for a seat: nobody waits for as long as those take.
 	seatRows = 4096
 
