@@ -47,7 +47,9 @@ func (a answer[T]) print(cmd *cobra.Command, format string) error {
 		for _, row := range a.rows {
 			cells := a.cells(row)
 			for i := range cells {
-				cells[i] = harmless(cells[i])
+				if cells[i] = harmless(cells[i]); cli.Terminal(w) {
+					cells[i] = cli.SafeLines(cells[i])
+				}
 			}
 			_ = out.Write(cells)
 		}

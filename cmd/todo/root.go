@@ -72,7 +72,8 @@ unreachable (try again later), 6 not allowed.`,
 		return a.completeLists(cmd, prefix), cobra.ShellCompDirectiveNoFileComp
 	})
 	root.AddCommand(a.addCommand(), a.lsCommand(), a.doneCommand(), a.undoneCommand(), a.editCommand(), a.rmCommand(), a.mvCommand(), a.orderCommand(),
-		a.listsCommand(), a.listCommand(), a.filterCommand(), a.searchCommand(), a.statsCommand(), a.configCommand())
+		a.listsCommand(), a.listCommand(), a.filterCommand(), a.searchCommand(), a.statsCommand(), a.watchCommand(),
+		a.configCommand())
 	return root
 }
 

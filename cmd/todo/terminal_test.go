@@ -50,6 +50,15 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(v)
 	}
 	switch path := r.URL.Path; {
+	case strings.HasSuffix(path, "/events"):
+		var change api.Change
+		for _, e := range n.entries {
+			change.Items = append(change.Items, api.BatchChange{Op: evil, List: e.List, ID: e.ID, Entry: &e, From: &api.EntryRef{List: evil, ID: 1}})
+		}
+		change.Items = append(change.Items, api.BatchChange{Op: "delete", List: evil, ID: 4}, api.BatchChange{Op: "delete_list", List: evil})
+		data, _ := json.Marshal(change)
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "id: 1.1\ndata: %s\n\n", data)
 	case path == "/v1/lists":
 		say(api.Lists{Lists: n.lists})
 	case path == "/v1/batch":
@@ -130,6 +139,8 @@ func TestNothingActsOnATerminal(t *testing.T) {
 	for _, line := range []string{
 		"ls bob", "ls bob --view tree", "ls bob --view table", "ls bob -o json", "ls bob -o ndjson", "ls --all", "lists", "lists -o json",
 		"add bob x --yes", "done bob 1", "done bob 1-3", "undone bob 1", "edit bob 1 --title x", "rm bob 1", "rm bob 1-3", "rm bob --all --yes",
+		"mv bob 1 alice", "mv bob 1-3 alice --copy", "order bob 1 --first", "list bob", "list bob --archive", "filter x", "search x", "stats", "stats -o csv",
+		"watch bob --since 1 --limit 1", "watch bob --since 1 --limit 1 -o json", "config list", "ls bob --view wide\x1b[2J",
 		"__complete ls x", "__complete done bob x",
 	} {
 		for _, noColour := range []string{"", "1"} {
