@@ -88,6 +88,24 @@ func (v *View) Entry(list string, id uint64) (todo.Entry, bool) {
 	return v.rows.entry(num, id)
 }
 
+// UID returns the entry of a list that has a uid, if there is one.
+func (v *View) UID(list, uid string) (todo.Entry, bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
+	num := v.rows.list(list).Num
+	if num == 0 || uid == "" {
+		return todo.Entry{}, false
+	}
+	row := v.rows.get(uidKey(num, uid))
+	if row == nil {
+		return todo.Entry{}, false
+	}
+	e, found := v.rows.entry(num, decodeID(row))
+	if !found {
+		damagedRow(errors.New("the index by uid names no entry"))
+	}
+	return e, true
+}
+
 // Query says which entries of a list to return. Dates are 2006-01-02, "" for no bound.
 type Query struct {
 	Date     string // of this day only

@@ -17,10 +17,11 @@ type failure struct {
 	code    api.Code
 	outcome server.Outcome // of a write
 	leader  string
-	detail  string     // one sentence
-	allow   string     // of CodeMethod
-	current *todo.Item // what is there instead
-	cause   error      // what the log is told and the client is not
+	detail  string            // one sentence
+	allow   string            // of CodeMethod
+	current *todo.Item        // what is there instead
+	report  *api.ImportReport // of an import that broke off
+	cause   error             // what the log is told and the client is not
 }
 
 func (f *failure) Error() string { return f.detail }
@@ -171,6 +172,7 @@ func (req *request) fail(err error) {
 		e := wireEntry(f.current.List, &f.current.Entry)
 		p.Current = &e
 	}
+	p.Import = f.report
 	req.sendJSON(status, problemJSON, p)
 }
 

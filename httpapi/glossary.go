@@ -57,6 +57,24 @@ var glossary = openapi.Words{
 	"id_of":       {Type: number, Description: "Instead of an id: which command of the batch, counted from 0, makes the entry."},
 	"parent_of":   {Type: number, Description: "Instead of a parent: which command of the batch, counted from 0, makes it."},
 
+	// Files.
+	"?format":          {Description: "The format of the file.", Enum: formatNames()},
+	"?dry_run":         {Type: truth, Description: "Report what would be done, and do nothing."},
+	"format":           {Description: "The format of the file."},
+	"dry_run":          {Description: "Whether nothing was done but this report."},
+	"added":            {Description: "Entries that were added."},
+	"changed":          {Description: "Entries that were there, and were changed."},
+	"left":             {Description: "Entries that were there as they are in the file."},
+	"refused":          {Description: "Entries with something wrong; the others were taken all the same."},
+	"skipped":          {Description: "Things in the file that are no entries."},
+	"lines":            {Description: "What became of each entry, in the order of the file: at most 10,000, first of all those of which something is to be said."},
+	"line":             {Description: "The line of the file that it begins at, from 1."},
+	"did":              {Description: "What became of it.", Enum: []any{api.DidAdd, api.DidChange, api.DidLeave, api.DidRefuse, api.DidSkip}},
+	"remarks":          {Description: "Why it was refused, or what of it was not taken."},
+	"omitted":          {Description: "How many lines are not listed."},
+	"ImportReport.rev": {Description: "The rev of the last change; 0 if nothing was changed."},
+	"Problem.import":   {Description: "Of an import that broke off: how far it came."},
+
 	// Lists.
 	"colour":          {Description: "As #rrggbb, in lower case.", Pattern: `^(#[0-9a-f]{6})?$`},
 	"archived":        {Type: truth, Description: "Kept, and out of the way: clients leave it out where nobody asks for it."},

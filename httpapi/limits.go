@@ -73,3 +73,22 @@ const (
 
 	minKey, maxKey = 16, 128 // bytes of an Idempotency-Key
 )
+
+// Those of files that come in and go out.
+const (
+	// maxImport is the most bytes of a file that comes in: a full list of plain entries fits twice.
+	maxImport = 256 << 20
+	// maxTransfers is how many exports and imports may be on their way: each holds up to exportBuffer, or partBytes and
+	// some 100 bytes for each entry of its file.
+	maxTransfers = 8
+	// exportBuffer is how much of an export is gathered before it is sent: most lists fit, and their view is closed before.
+	exportBuffer = 4 << 20
+	// exportTimeout is how long a longer export may hold its view: the file of the replica grows by what changes meanwhile.
+	exportTimeout = 10 * time.Minute
+	// partBytes is how much of a file goes into one command at most, as in a batch.
+	partBytes = 1 << 20
+	// maxReported is how many lines of a file an import reports on.
+	maxReported = 10_000
+	// maxRetries is how often a part of an import is worked out anew because others changed the list meanwhile.
+	maxRetries = 8
+)

@@ -38,6 +38,7 @@ type group struct {
 	writeErr, readErr, groupErr, readyErr error
 	panics                                any         // a write and a read panic with it
 	late                                  bool        // writeErr comes after the write was applied: its answer is lost
+	failAfter                             int         // writes end with no leader after so many, if it is not 0
 	answers                               *fsm.Result // instead of what a write came to
 	level                                 server.Level
 	contact                               time.Duration
@@ -106,6 +107,9 @@ func (n *testNode) Write(ctx context.Context, cmd todo.Command, opt server.Write
 	}
 	if n.answers != nil && n.answers.Code != todo.OK {
 		return *n.answers, nil
+	}
+	if n.failAfter != 0 && int(n.writes.Load()) >= n.failAfter {
+		return fsm.Result{}, &server.Error{Kind: server.KindNoLeader, Detail: "there is no leader"}
 	}
 	n.writes.Add(1)
 	c := fsm.TodoCommand(&cmd, fsm.Reads)

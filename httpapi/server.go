@@ -88,6 +88,8 @@ type Server struct {
 	feedBytes int           // as the limit of that name; tests have less
 	catchUps  chan struct{} // a token for each follower that reads changes of its own
 
+	transfers transfers // exports and imports that are on their way
+
 	ctx  context.Context // ends the event streams
 	stop context.CancelFunc
 }
@@ -97,6 +99,7 @@ func New(cfg Config) *Server {
 	cfg.fill()
 	s := &Server{cfg: cfg, node: cfg.Node, log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
 		guard: newGuard(cfg.Advertised, cfg.Origins), cors: newCORS(cfg.Origins), gzips: newGzips(), boot: rand.Text()[:8]}
+	s.transfers = make(transfers, maxTransfers)
 	s.routes = newRoutes(s.metrics)
 	s.fixed = newFixtures(s.routes.table)
 	s.seats = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))

@@ -23,7 +23,7 @@ var (
 // field of a body, gets a line in the glossary, an error code one in codeSays. TestAllIsDescribed names what lacks.
 func table() []route {
 	var all []route
-	for _, part := range [][]route{entryRoutes, listRoutes, changeRoutes, groupRoutes, nodeRoutes} {
+	for _, part := range [][]route{entryRoutes, listRoutes, transferRoutes, changeRoutes, groupRoutes, nodeRoutes} {
 		all = append(all, part...)
 	}
 	return all

@@ -46,6 +46,24 @@ func (e *Entry) Same(o *Entry) bool {
 	return a == b && (e.More == o.More || e.More.Get().same(o.More.Get()))
 }
 
+// With returns the entry with those fields set that a Patch names. What follows from them, such as when it was done, stays.
+func (e *Entry) With(f *Fields) Entry {
+	with := *e
+	if f.Set&FieldTitle != 0 {
+		with.Title = f.Title
+	}
+	if f.Set&FieldDate != 0 {
+		with.Date = f.Date
+	}
+	if f.Set&FieldDone != 0 {
+		with.Done = f.Done
+	}
+	if f.Set > firstFields {
+		with.More = e.More.set(f.Set, f.More)
+	}
+	return with
+}
+
 // set returns what old becomes when the named fields are set as in f. What is not settable stays.
 func (old *More) set(names FieldSet, f *More) *More {
 	m, f := *old.Get(), f.Get()

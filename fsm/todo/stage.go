@@ -190,24 +190,13 @@ func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) (Ite
 
 // changed is an entry with the fields of a Put or a Patch.
 func (s *Stage) changed(op *Op, old *Entry, now int64) Entry {
-	e, set := *old, op.Fields.Set
+	f := op.Fields
 	if op.Kind == Put {
-		if set = firstFields; s.rules >= Rules2 {
-			set = fieldsEnd - 1
+		if f.Set = firstFields; s.rules >= Rules2 {
+			f.Set = fieldsEnd - 1
 		}
 	}
-	if set&FieldTitle != 0 {
-		e.Title = op.Fields.Title
-	}
-	if set&FieldDate != 0 {
-		e.Date = op.Fields.Date
-	}
-	if set&FieldDone != 0 {
-		e.Done = op.Fields.Done
-	}
-	if set > firstFields {
-		e.More = old.More.set(set, op.Fields.More)
-	}
+	e := old.With(&f)
 	if s.rules >= Rules2 && e.Done != old.Done {
 		completed := int64(0)
 		if e.Done {

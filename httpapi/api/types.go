@@ -277,12 +277,13 @@ type Hash struct {
 
 // Problem is an error as sent: application/problem+json, RFC 9457.
 type Problem struct {
-	Type    string `json:"type"`
-	Title   string `json:"title"`
-	Status  int    `json:"status"`
-	Detail  string `json:"detail"`
-	Code    string `json:"code"`
-	Outcome string `json:"outcome,omitempty"`
-	Leader  string `json:"leader,omitempty"`
-	Current *Entry `json:"current,omitempty"` // of 409, 410 and 412: the entry as it is now, where it is now
+	Type    string        `json:"type"`
+	Title   string        `json:"title"`
+	Status  int           `json:"status"`
+	Detail  string        `json:"detail"`
+	Code    string        `json:"code"`
+	Outcome string        `json:"outcome,omitempty"`
+	Leader  string        `json:"leader,omitempty"`
+	Current *Entry        `json:"current,omitempty"` // of 409, 410 and 412: the entry as it is now, where it is now
+	Import  *ImportReport `json:"import,omitempty"`  // of an import: how far it came
 }

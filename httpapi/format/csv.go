@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"todod/fsm/todo"
 )
 
 // CSV is RFC 4180 with a first line that names the columns, for spreadsheets: a byte order mark, without which Excel
@@ -21,30 +23,39 @@ const crlf = "\r\n"
 // column is one of the columns: of them, in names what to write, out what an entry has and in what to do with a cell.
 // An out of "" is an empty cell, and an empty cell is not given to in.
 type column struct {
-	name string
-	out  func(e *Entry) string
-	in   func(e *Entry, cell string) error
+	name  string
+	field todo.FieldSet // which settable field it is, if it is one
+	out   func(e *Entry) string
+	in    func(e *Entry, cell string) error
 }
 
 var columns = []column{
-	{"id", func(e *Entry) string { return number(e.ID) }, func(e *Entry, s string) error { return parseNumber(s, &e.ID) }},
-	{"title", func(e *Entry) string { return e.Title }, func(e *Entry, s string) error { e.Title = s; return nil }},
-	{"done", func(e *Entry) string { return strconv.FormatBool(e.Done) }, func(e *Entry, s string) error { return parseBool(s, &e.Done) }},
-	{"date", func(e *Entry) string { return e.Date }, func(e *Entry, s string) error { e.Date = s; return nil }},
-	{"time", func(e *Entry) string { return e.Time }, func(e *Entry, s string) error { e.Time = s; return nil }},
-	{"tz", func(e *Entry) string { return e.TZ }, func(e *Entry, s string) error { e.TZ = s; return nil }},
-	{"priority", func(e *Entry) string { return number(uint64(e.Priority)) }, func(e *Entry, s string) error { return parsePriority(s, &e.Priority) }},
-	{"tags", func(e *Entry) string { return strings.Join(e.Tags, ", ") }, parseTags},
-	{"notes", func(e *Entry) string { return e.Notes }, func(e *Entry, s string) error { e.Notes = s; return nil }},
-	{"parent", func(e *Entry) string { return number(e.Parent) }, func(e *Entry, s string) error { return parseNumber(s, &e.Parent) }},
-	{"repeat", func(e *Entry) string { return e.Repeat }, func(e *Entry, s string) error { e.Repeat = s; return nil }},
-	{"repeat_from", func(e *Entry) string { return e.RepeatFrom }, func(e *Entry, s string) error { e.RepeatFrom = s; return nil }},
-	{"remind", func(e *Entry) string { return strings.Join(e.Remind, " ") }, func(e *Entry, s string) error { e.Remind = strings.Fields(s); return nil }},
-	{"uid", func(e *Entry) string { return UID(&e.Entry) }, func(e *Entry, s string) error { e.UID = s; return nil }},
-	{"x", func(e *Entry) string { return string(e.X) }, parseX},
-	{"created", func(e *Entry) string { return instant(e.Created) }, func(e *Entry, s string) error { return parseInstant(s, &e.Created) }},
-	{"updated", func(e *Entry) string { return instant(e.Updated) }, func(e *Entry, s string) error { return parseInstant(s, &e.Updated) }},
-	{"completed", func(e *Entry) string { return optionalInstant(e.Completed) }, func(e *Entry, s string) error { return parseOptional(s, &e.Completed) }},
+	{"id", 0, func(e *Entry) string { return number(e.ID) }, func(e *Entry, s string) error { return parseNumber(s, &e.ID) }},
+	{"title", todo.FieldTitle, func(e *Entry) string { return e.Title }, func(e *Entry, s string) error { e.Title = s; return nil }},
+	{"done", todo.FieldDone, func(e *Entry) string { return strconv.FormatBool(e.Done) }, func(e *Entry, s string) error { return parseBool(s, &e.Done) }},
+	{"date", todo.FieldDate, func(e *Entry) string { return e.Date }, func(e *Entry, s string) error { e.Date = s; return nil }},
+	{"time", todo.FieldTime, func(e *Entry) string { return e.Time }, func(e *Entry, s string) error { e.Time = s; return nil }},
+	{"tz", todo.FieldTZ, func(e *Entry) string { return e.TZ }, func(e *Entry, s string) error { e.TZ = s; return nil }},
+	{"priority", todo.FieldPriority, func(e *Entry) string { return number(uint64(e.Priority)) }, func(e *Entry, s string) error { return parsePriority(s, &e.Priority) }},
+	{"tags", todo.FieldTags, func(e *Entry) string { return strings.Join(e.Tags, ", ") }, parseTags},
+	{"notes", todo.FieldNotes, func(e *Entry) string { return e.Notes }, func(e *Entry, s string) error { e.Notes = s; return nil }},
+	{"parent", todo.FieldParent, func(e *Entry) string { return number(e.Parent) }, func(e *Entry, s string) error { return parseNumber(s, &e.Parent) }},
+	{"repeat", todo.FieldRepeat, func(e *Entry) string { return e.Repeat }, func(e *Entry, s string) error { e.Repeat = s; return nil }},
+	{"repeat_from", todo.FieldRepeatFrom, func(e *Entry) string { return e.RepeatFrom }, func(e *Entry, s string) error { e.RepeatFrom = s; return nil }},
+	{"remind", todo.FieldRemind, func(e *Entry) string { return strings.Join(e.Remind, " ") }, func(e *Entry, s string) error { e.Remind = strings.Fields(s); return nil }},
+	{"uid", todo.FieldUID, func(e *Entry) string { return UID(&e.Entry) }, func(e *Entry, s string) error { e.UID = s; return nil }},
+	{"x", todo.FieldX, func(e *Entry) string { return string(e.X) }, parseX},
+	{"created", 0, func(e *Entry) string { return instant(e.Created) }, func(e *Entry, s string) error { return parseInstant(s, &e.Created) }},
+	{"updated", 0, func(e *Entry) string { return instant(e.Updated) }, func(e *Entry, s string) error { return parseInstant(s, &e.Updated) }},
+	{"completed", 0, func(e *Entry) string { return optionalInstant(e.Completed) }, func(e *Entry, s string) error { return parseOptional(s, &e.Completed) }},
+}
+
+// allFields are the settable fields of an entry: each has a column.
+func allFields() (all todo.FieldSet) {
+	for i := range columns {
+		all |= columns[i].field
+	}
+	return all
 }
 
 type csvEncoder struct {
@@ -112,7 +123,8 @@ func unguard(cell string) string {
 type csvDecoder struct {
 	r       csvReader
 	columns []*column // of the file; nil for those that are not known
-	remarks []error   // on the first line
+	lacks   todo.FieldSet
+	remarks []error // on the first line
 	done    bool
 }
 
@@ -141,7 +153,7 @@ func (d *csvDecoder) Next() (*Entry, error) {
 		d.done = !isFault || f.End
 		return nil, err
 	}
-	e := &Entry{Line: line}
+	e := &Entry{Line: line, Lacks: d.lacks}
 	for i, cell := range cells {
 		switch {
 		case i >= len(d.columns) && cell != "":
@@ -169,7 +181,7 @@ func (d *csvDecoder) head() error {
 	if err != nil {
 		return err
 	}
-	d.columns = make([]*column, len(cells))
+	d.columns, d.lacks = make([]*column, len(cells)), allFields()
 	for i, cell := range cells {
 		name := strings.ToLower(strings.TrimSpace(cell))
 		at := slices.IndexFunc(columns, func(c column) bool { return c.name == name })
@@ -180,6 +192,7 @@ func (d *csvDecoder) head() error {
 			return end(line, "the column %s is named twice", name)
 		default:
 			d.columns[i] = &columns[at]
+			d.lacks &^= columns[at].field
 		}
 	}
 	if !slices.ContainsFunc(d.columns, func(c *column) bool { return c != nil && c.name == "title" }) {

@@ -112,9 +112,9 @@ func TestCSVRefuses(t *testing.T) {
 		{"a quote in the middle", head + "a\"b,,\nb\n", 1, "line 2: a quote stands in the middle of a cell that does not begin with one"},
 		{"something after a quote", head + "\"a\"b,,\nb\n", 1, "line 2: something stands after the closing quote of a cell"},
 		{"a quote that is never closed", head + "b\n\"a,,\nc\nd\n", 1, "line 3: the quote that begins a cell is never closed"},
-		{"10 MB in a line", head + strings.Repeat("a", 10<<20) + "\nb\n", 1, "line 2: it is longer than 512 KiB"},
-		{"10 MB in quotes", head + "\"" + strings.Repeat("\n", 10<<20) + "\"\nb\n", 1, "line 2: it is longer than 512 KiB"},
-		{"10 MB in a quote that is never closed", head + "b\n\"" + strings.Repeat("a\n", 5<<20), 1, "line 3: the quote that begins a cell is never closed"},
+		{"1 MB in a line", head + strings.Repeat("a", 1<<20) + "\nb\n", 1, "line 2: it is longer than 512 KiB"},
+		{"1 MB in quotes", head + "\"" + strings.Repeat("\n", 1<<20) + "\"\nb\n", 1, "line 2: it is longer than 512 KiB"},
+		{"1 MB in a quote that is never closed", head + "b\n\"" + strings.Repeat("a\n", 1<<19), 1, "line 3: the quote that begins a cell is never closed"},
 		{"x that is nested", "title,x\na,\"{\"\"a\"\":" + strings.Repeat("[", 900) + strings.Repeat("]", 900) + "}\"\nb\n", 1, "line 2: x must not be nested deeper than 64"},
 	})
 }

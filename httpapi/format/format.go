@@ -10,9 +10,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
+	"todod/fsm/todo"
 	"todod/httpapi/api"
 )
 
@@ -27,9 +27,11 @@ const (
 // Entry is an entry on its way in or out.
 type Entry struct {
 	api.Entry
-	Above   string   // the uid of its parent, in formats that name parents so
-	Line    int      // where it began in the file, from 1
-	Remarks []string // what of it could not be kept, a sentence each
+	Above   string        // the uid of its parent, in formats that name parents so
+	Depth   int           // how many entries are above it, where Format.Tree asks for it
+	Line    int           // where it began in the file, from 1
+	Remarks []string      // what of it could not be kept, a sentence each
+	Lacks   todo.FieldSet // the fields that the file has no place for: of them it says nothing, not even that they are empty
 }
 
 // Head is what a file says of its list. Only Encode* uses it all.
@@ -116,14 +118,13 @@ func Find(name string) *Format {
 	return nil
 }
 
-// Names are the names of all formats, for a sentence.
-func Names() string {
+// Names are the names of all formats.
+func Names() []string {
 	names := make([]string, len(formats))
 	for i, f := range formats {
 		names[i] = f.Name
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return names
 }
 
 // counted ends a file with more entries than a list can hold: what remembers something of each is bounded by it.

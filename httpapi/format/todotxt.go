@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"todod/fsm/todo"
 )
 
 // A line of todo.txt is an entry (github.com/todotxt/todo.txt):
@@ -223,7 +225,7 @@ func (t *todoDecoder) Next() (*Entry, error) {
 }
 
 func todoEntry(line string, at int) *Entry {
-	e := &Entry{Line: at}
+	e := &Entry{Line: at, Lacks: todo.FieldNotes | todo.FieldX}
 	words := strings.Split(line, " ")
 	if words[0] == "x" && len(words) > 1 {
 		e.Done = true

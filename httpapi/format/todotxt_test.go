@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"todod/fsm/todo"
 )
 
 func TestTodoTxtKeepsWhatALineCanHold(t *testing.T) {
@@ -19,7 +21,7 @@ func TestTodoTxtKeepsWhatALineCanHold(t *testing.T) {
 			e.Completed = &at
 		}
 		e.List, e.ID, e.Rev, e.Updated, e.Parent = "", 0, 0, time.Time{}, 0
-		e.Notes, e.X = "", nil
+		e.Notes, e.X, e.Lacks = "", nil, todo.FieldNotes|todo.FieldX
 	})
 }
 
@@ -85,7 +87,7 @@ func TestTodoTxtRefuses(t *testing.T) {
 		{"a NUL", "a\nb\x00\nc\n", 2, "line 2: it has a NUL character"},
 		{"no UTF-8", "a\n\xff\nc", 2, "line 2: it is not in UTF-8"},
 		{"10 MB in a line", "a\n" + strings.Repeat("b ", 5<<20) + "\nc\n", 2, "line 2: it is longer than 512 KiB"},
-		{"10 MB at the end", "a\n" + strings.Repeat("b", 10<<20), 1, "line 2: it is longer than 512 KiB"},
+		{"1 MB at the end", "a\n" + strings.Repeat("b", 1<<20), 1, "line 2: it is longer than 512 KiB"},
 	})
 }
 
