@@ -102,7 +102,7 @@ func (v *View) Delta(list string, since uint64, limit, size int) (d Delta, ok bo
 				switch {
 				case at.List != list:
 				case at.ID == 0:
-					d.Anew = true
+					d.Anew = d.Anew || it.Kind == todo.DeleteList || it.Left().List != ""
 				case !seen[at.ID]:
 					seen[at.ID] = true
 					ids = append(ids, at.ID)

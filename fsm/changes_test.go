@@ -193,3 +193,25 @@ func TestDeltaOfAnotherList(t *testing.T) {
 		t.Errorf("a delta of changes that are gone: %+v", d)
 	}
 }
+
+// A list that was renamed is to be read anew under its new name; one that got a colour is not.
+func TestDeltaOfARenamedList(t *testing.T) {
+	n := newReads(t, 2)
+	n.do(raise(2))
+	n.do(addCommand("bob", "a"))
+	n.do(todo2(todo.Op{Kind: todo.PatchList, List: "bob", ListFields: &todo.ListFields{Set: todo.ListColour, ListMore: todo.ListMore{Colour: "#ff0000"}}}))
+	n.do(todo2(todo.Op{Kind: todo.PatchList, List: "bob", To: "rob"}))
+	v := n.view()
+	defer v.Close()
+	if d, ok := v.Delta("bob", 1, 10, 1); !ok || d.Anew || d.Upto != 2 {
+		t.Errorf("coloured: %+v, %v", d, ok)
+	}
+	for _, list := range []string{"bob", "rob"} {
+		if d, ok := v.Delta(list, 2, 10, 1<<20); !ok || !d.Anew {
+			t.Errorf("renamed, %s: %+v, %v", list, d, ok)
+		}
+		if changes, _, ok := v.Changes(list, 2, 10, 1<<20); !ok || len(changes) != 1 {
+			t.Errorf("renamed, %s: %+v, %v", list, changes, ok)
+		}
+	}
+}

@@ -45,7 +45,7 @@ var (
 	batchKinds = map[string]todo.Kind{"add": todo.Add, "put": todo.Put, "patch": todo.Patch, "delete": todo.Delete, "delete_list": todo.DeleteList,
 		"move": todo.Move, "copy": todo.Copy, "place": todo.Arrange}
 	opNames = [...]string{todo.Add: "add", todo.Put: "put", todo.Patch: "patch", todo.Delete: "delete", todo.DeleteList: "delete_list",
-		todo.Move: "move", todo.Copy: "copy", todo.Arrange: "place"}
+		todo.Move: "move", todo.Copy: "copy", todo.Arrange: "place", todo.PatchList: "patch_list"}
 )
 
 const batchOps = "add, put, patch, delete, delete_list, move, copy or place"
@@ -101,14 +101,14 @@ func batchResult(res *fsm.Result) api.BatchResult {
 	for i := range res.Items {
 		item := &res.Items[i]
 		change := api.BatchChange{Op: opNames[item.Kind], List: item.List}
-		if item.Kind != todo.DeleteList {
+		if item.Kind != todo.DeleteList && item.Kind != todo.PatchList {
 			change.ID = item.Entry.ID
 		}
-		if item.Kind != todo.Delete && item.Kind != todo.DeleteList {
+		if change.ID != 0 && item.Kind != todo.Delete {
 			e := wireEntry(item.List, &item.Entry)
 			change.Entry = &e
 		}
-		if item.Origin.ID != 0 {
+		if item.Origin.ID != 0 || item.Left().List != "" {
 			change.From = &api.EntryRef{List: item.Origin.List, ID: item.Origin.ID}
 		}
 		out.Results[i] = change

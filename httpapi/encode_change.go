@@ -116,11 +116,13 @@ func appendItem(b []byte, item *todo.Item) []byte {
 			b = appendEntry(b, item.List, &item.Entry)
 		}
 	}
-	if item.Origin.ID != 0 {
+	if item.Origin.ID != 0 || item.Left().List != "" {
 		b = append(b, `,"from":{"list":`...)
 		b = appendString(b, item.Origin.List)
-		b = append(b, `,"id":`...)
-		b = append(strconv.AppendUint(b, item.Origin.ID, 10), '}')
+		if item.Origin.ID != 0 {
+			b = strconv.AppendUint(append(b, `,"id":`...), item.Origin.ID, 10)
+		}
+		b = append(b, '}')
 	}
 	return append(b, '}')
 }

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -287,6 +288,36 @@ func FuzzPatch(f *testing.F) {
 		got := entry(t, w)
 		if got.Title != want.Title || got.Date != want.Date || got.Done != want.Done || got.ID != want.ID || got.Created != want.Created {
 			t.Fatalf("%q made %+v of %+v", body, got, before)
+		}
+	})
+}
+
+// FuzzSince reads where a stream or a sync is to go on: what is taken has one spelling, and our own ids and cursors
+// are taken for what they are.
+func FuzzSince(f *testing.F) {
+	for _, text := range []string{"", "0", "7.42", "42", "07.1", "7.042", ".1", "1.", "7.18446744073709551616", "-1", "7.1.1", syncPoint{1, 2, 3}.cursor(testEpoch)} {
+		f.Add(text, uint64(7), uint64(42), uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, text string, epoch, rev, id uint64) {
+		switch e, r, err := parseSince("since", text); {
+		case err != nil && (e != 0 || r != 0):
+			t.Fatalf("%q is refused, and %d.%d", text, e, r)
+		case err == nil && e == 0 && strconv.FormatUint(r, 10) != text, err == nil && e != 0 && fmt.Sprintf("%d.%d", e, r) != text:
+			t.Fatalf("%q is taken for %d.%d", text, e, r)
+		}
+		if p, e, err := parseSync(text); err == nil && p.cursor(e) != text {
+			t.Fatalf("%q is taken for %+v of %d", text, p, e)
+		}
+		if epoch == 0 {
+			return
+		}
+		own := strings.TrimPrefix(string(appendEventID(nil, epoch, rev)), "id: ")
+		if e, r, err := parseSince("since", own); err != nil || e != epoch || r != rev {
+			t.Fatalf("%q is taken for %d.%d, %v", own, e, r, err)
+		}
+		mine := syncPoint{num: id, rev: rev, id: id}
+		if p, e, err := parseSync(mine.cursor(epoch)); err != nil || p != mine || e != epoch {
+			t.Fatalf("%+v became %+v of %d, %v", mine, p, e, err)
 		}
 	})
 }

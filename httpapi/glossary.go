@@ -124,11 +124,16 @@ var glossary = openapi.Words{
 	"lists":        {Description: "A page of lists, in the byte order of their names."},
 
 	// Changes.
-	"from":        {Description: "Where the entry was moved or copied from: of a move, it is gone there."},
-	"Change":      {Description: "What one command changed: one rev, however many items. The kind of its event is the op of its one item, or batch."},
-	"Change.time": {Description: "When it was changed, UTC."},
-	"items":       {Description: "What was done, in order. A stream of one list has the items of that list alone."},
-	"?since":      {Description: "The id of an event, or a rev as in Todod-Index: the stream begins behind it. Without it, with what comes next. Last-Event-ID goes before it."},
+	"Synced.entries": {Description: "Entries that changed since the cursor, whole; with reset, all of them, in pages."},
+	"reset":          {Description: "What was held of the list before is void: this begins with all of it."},
+	"gone":           {Description: "The ids of entries that are no longer there."},
+	"cursor":         {Description: "For the next call. It is opaque."},
+	"more":           {Type: truth, Description: "There is more already: call again at once."},
+	"from":           {Description: "Where the entry was moved or copied from: of a move, it is gone there."},
+	"Change":         {Description: "What one command changed: one rev, however many items. The kind of its event is the op of its one item, or batch."},
+	"Change.time":    {Description: "When it was changed, UTC."},
+	"items":          {Description: "What was done, in order. A stream of one list has the items of that list alone."},
+	"?since":         {Description: "The id of an event, or a rev as in Todod-Index: the stream begins behind it. Without it, with what comes next. Last-Event-ID goes before it."},
 
 	// The group.
 	"Cluster.id":       {Description: "The id of the node that answers."},

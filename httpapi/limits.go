@@ -29,6 +29,8 @@ const (
 	// maxCatchUps is how many followers may read changes of their own at a time, catchUpChanges at once, looking at
 	// catchUpRead bytes.
 	maxCatchUps, catchUpChanges, catchUpRead = 4, 1000, 4 << 20
+	// syncRead is how many bytes of changes of any list one sync looks at: some 10 ms.
+	syncRead = 16 << 20
 	// sendChunk is about how much is written to a follower before its deadline begins anew.
 	sendChunk = 256 << 10
 	// keepBuffer is the largest buffer that goes back to the pool: a large answer must not

@@ -249,6 +249,10 @@ func (req *request) read(level server.Level) (*server.Reading, error) {
 	if err != nil {
 		return nil, err
 	}
+	return req.readAs(opt)
+}
+
+func (req *request) readAs(opt server.ReadOptions) (*server.Reading, error) {
 	ctx := req.r.Context()
 	if opt.MinRev > 0 || req.r.Header["Prefer"] != nil { // else the read's own limit is lower
 		bounded, cancel := req.bounded()

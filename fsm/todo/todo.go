@@ -223,12 +223,13 @@ type Item struct {
 	Changed bool // false: the operation left everything as it was, and took no rev
 }
 
-// Left is the entry that is in its list no longer because it was moved; the zero Ref if none is.
+// Left is what is no longer where it was: the entry that was moved from there, or with ID 0 the list that was renamed;
+// the zero Ref if nothing is.
 func (it *Item) Left() Ref {
-	if it.Kind != Move {
-		return Ref{}
+	if it.Kind == Move || it.Kind == PatchList && it.Origin.List != it.List {
+		return it.Origin
 	}
-	return it.Origin
+	return Ref{}
 }
 
 // Outcome is what a command came to.

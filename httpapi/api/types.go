@@ -156,10 +156,10 @@ type BatchChange struct {
 	From  *EntryRef `json:"from,omitempty"`
 }
 
-// EntryRef names an entry.
+// EntryRef names an entry, or with ID 0 a list.
 type EntryRef struct {
 	List string `json:"list"`
-	ID   uint64 `json:"id"`
+	ID   uint64 `json:"id,omitempty"`
 }
 
 // Change is what one command changed: the data of an event of /v1/events.
@@ -168,6 +168,17 @@ type Change struct {
 	Rev   uint64        `json:"rev"`
 	Time  time.Time     `json:"time"`
 	Items []BatchChange `json:"items"`
+}
+
+// Synced is what changed in a list since a cursor.
+type Synced struct {
+	List    string   `json:"list"`
+	Rev     uint64   `json:"rev"`
+	Reset   bool     `json:"reset,omitempty"` // what was held of the list before is void
+	Entries []Entry  `json:"entries"`         // that changed, whole
+	Gone    []uint64 `json:"gone,omitempty"`  // that are no longer there
+	Cursor  string   `json:"cursor"`          // for the next call
+	More    bool     `json:"more,omitempty"`  // there is more already
 }
 
 // Cluster is the group as the node that answers sees it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"net/url"
 )
 
 // Watch follows the changes of a list, or with "" of all lists: those after since and those to come. since is the ID of a
@@ -38,4 +39,12 @@ func (c *Client) Watch(ctx context.Context, list, since string) iter.Seq2[Change
 			yield(Change{}, err)
 		}
 	}
+}
+
+// Sync returns what changed in a list since the call that gave cursor; with "" all of it, in pages. Go on with the cursor
+// of the answer, at once if it says More. CodeGone when what changed since is no longer kept: begin again with "".
+func (c *Client) Sync(ctx context.Context, list, cursor string, limit int, opt ReadOptions) (Synced, Meta, error) {
+	v := url.Values{}
+	page(v, limit, cursor)
+	return read[Synced](ctx, c, listPath(list)+"/sync", v, opt)
 }
