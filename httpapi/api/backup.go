@@ -26,6 +26,11 @@ type Download struct {
 func (c *Client) Backup(ctx context.Context, consistency string) (*Download, error) {
 	r := call{method: http.MethodGet, path: "/v1/backup", query: url.Values{}, again: true}
 	set(r.query, "consistency", consistency)
+	return c.download(ctx, r)
+}
+
+// download asks one node after the other until an answer begins.
+func (c *Client) download(ctx context.Context, r call) (*Download, error) {
 	patience, cancel := c.bounded(ctx)
 	defer cancel()
 	d := &Download{}
@@ -117,25 +122,34 @@ type Restored struct {
 // with CodeConflict where the group has any lists, unless foreign is set. It is sent to the next node only while it is
 // certain that nothing was changed. The context's end breaks it off; the client's patience is for its beginning.
 func (c *Client) Restore(ctx context.Context, from io.ReadSeeker, size int64, foreign bool) (Restored, error) {
-	var out Restored
-	r := call{method: http.MethodPost, path: "/v1/restore"}
+	r := call{method: http.MethodPost, path: "/v1/restore", query: url.Values{}, header: http.Header{"Content-Type": {"application/octet-stream"}}}
 	if foreign {
-		r.path += "?foreign=true"
+		r.query.Set("foreign", "true")
 	}
+	var out Restored
+	_, err := c.upload(ctx, r, upload{from: from}, size, &out)
+	return out, err
+}
+
+// upload sends a file to one node after the other until one settles it, from its beginning each time.
+func (c *Client) upload(ctx context.Context, r call, u upload, size int64, out any) (Meta, error) {
 	patience, cancel := c.bounded(ctx)
 	defer cancel()
-	_, err := c.each(patience, r, func(node string) (Meta, *Error) {
-		if _, err := from.Seek(0, io.SeekStart); err != nil {
-			return Meta{}, &Error{Err: err, Problem: Problem{Outcome: NotApplied, Detail: "the backup cannot be read: " + err.Error()}}
+	return c.each(patience, r, func(node string) (Meta, *Error) {
+		if _, err := u.from.Seek(0, io.SeekStart); err != nil {
+			return Meta{}, &Error{Err: err, Problem: Problem{Outcome: NotApplied, Detail: "the file cannot be read: " + err.Error()}}
 		}
 		stream, idle := newIdle(ctx)
 		defer idle.stop()
-		req, err := http.NewRequestWithContext(stream, r.method, "http://"+node+r.path, &upload{from, idle})
+		u.idle, u.sent = idle, 0
+		req, err := http.NewRequestWithContext(stream, r.method, "http://"+node+r.path+"?"+r.query.Encode(), &u)
 		if err != nil {
 			return Meta{}, broken(node, err)
 		}
-		req.ContentLength = size
-		req.Header.Set("Content-Type", "application/octet-stream")
+		if req.ContentLength = size; size == 0 {
+			req.Body = http.NoBody
+		}
+		req.Header = r.header.Clone()
 		req.Header.Set("User-Agent", c.opt.UserAgent)
 		resp, err := c.http.Do(req)
 		if u := (*url.Error)(nil); errors.As(err, &u) {
@@ -152,18 +166,19 @@ func (c *Client) Restore(ctx context.Context, from io.ReadSeeker, size int64, fo
 		case err != nil:
 			return Meta{}, broken(node, err)
 		}
-		if err := decode(resp, body, &out); err != nil {
+		if err := decode(resp, body, out); err != nil {
 			return Meta{}, strange(node, err)
 		}
 		return readMeta(node, resp.Header), nil
 	})
-	return out, err
 }
 
 // upload is a body that may not stand still; once it is sent, the answer may take its time.
 type upload struct {
-	from io.Reader
-	idle *idle
+	from     io.ReadSeeker
+	progress func(sent int64) // nil: nobody wants to know
+	sent     int64
+	idle     *idle
 }
 
 func (u *upload) Read(b []byte) (int, error) {
@@ -172,6 +187,9 @@ func (u *upload) Read(b []byte) (int, error) {
 		u.idle.moved()
 	} else {
 		u.idle.timer.Reset(restoreWait)
+	}
+	if u.sent += int64(n); u.progress != nil && n > 0 {
+		u.progress(u.sent)
 	}
 	return n, err
 }

@@ -1,5 +1,60 @@
 package api
 
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// Export asks for a list as a file of a format: json, csv, todotxt, ical and others. All of it is as it was at one rev. Its Size
+// is -1. A Read that fails leaves half a file. The context's end breaks it off; the client's patience is for its beginning.
+func (c *Client) Export(ctx context.Context, list, format string, opt ReadOptions) (*Download, error) {
+	path := listPath(list) + "/export"
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	r := call{method: http.MethodGet, path: path, query: url.Values{"format": {format}}, header: http.Header{}, again: true}
+	set(r.query, "consistency", opt.Consistency)
+	if opt.MinIndex > 0 {
+		r.header.Set("Todod-Min-Index", strconv.FormatUint(opt.MinIndex, 10))
+	}
+	return c.download(ctx, r)
+}
+
+// ImportOptions go with an import; the zero value is good.
+type ImportOptions struct {
+	Key      string           // of the import: a part that was taken under it is not taken twice; one is made if it is ""
+	DryRun   bool             // report what would be done, and do nothing
+	Progress func(sent int64) // is told how many bytes went out; from 0 again when another node is tried
+}
+
+// Import brings the entries of a file into a list. It is sent to the next node when one fails, from its beginning:
+// what was taken already is found again. An *Error has an Import where it broke off, which says how far it came; the same file can
+// be sent again. The context's end breaks it off; the client's patience is for finding a node.
+func (c *Client) Import(ctx context.Context, list, format string, from io.ReadSeeker, opt ImportOptions) (ImportReport, Meta, error) {
+	var out ImportReport
+	path := listPath(list) + "/import"
+	if err := checkPath(path); err != nil {
+		return out, Meta{}, err
+	}
+	size, err := from.Seek(0, io.SeekEnd)
+	if err != nil {
+		return out, Meta{}, err
+	}
+	if opt.Key == "" {
+		opt.Key = NewKey()
+	}
+	r := call{method: http.MethodPost, path: path, query: url.Values{"format": {format}}, again: true,
+		header: http.Header{"Content-Type": {"application/octet-stream"}, "Idempotency-Key": {opt.Key}}}
+	if opt.DryRun {
+		r.query.Set("dry_run", "true")
+	}
+	meta, err := c.upload(ctx, r, upload{from: from, progress: opt.Progress}, size, &out)
+	return out, meta, err
+}
+
 // ImportReport is what an import came to.
 type ImportReport struct {
 	List    string `json:"list"`
