@@ -19,6 +19,7 @@ type about struct {
 	gives  any // nil: it answers 204
 	status int // of the answer, where it is neither 200 nor 204
 
+	ends  *ending       // nil: it stays
 	fails []api.Code    // beside those that come with how it works
 	needs []string      // the parameters of the query that must be given
 	words openapi.Words // what names mean here, where the glossary says otherwise

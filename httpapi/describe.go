@@ -103,6 +103,12 @@ func (d *describer) route(r *route) {
 		d.lack("%s has no description: give its row in table.go an about{id, does, ...}, as its neighbours have", where)
 	}
 	op := &openapi.Operation{ID: r.id, Tags: []string{r.chapter()}, Summary: r.does, Description: r.more, Parameters: d.parameters(r, where)}
+	if r.ends != nil {
+		op.Deprecated, op.Description = true, strings.TrimSpace(r.ends.text()+"\n\n"+r.more)
+		if r.ends.until.Sub(r.ends.since) < notice {
+			d.lack("%s ends sooner than a year after it was deprecated", where)
+		}
+	}
 	if r.body != nil {
 		op.Body = &openapi.Body{Required: isV1(r.path), Content: d.content(r.body, r.words)}
 		for _, m := range op.Body.Content {

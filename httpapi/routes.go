@@ -64,8 +64,8 @@ type routes struct {
 	none   *resource // what stands under all other paths
 }
 
-func newRoutes(m *metrics) *routes {
-	rs := &routes{router: mux.NewRouter().UseEncodedPath(), table: table(), byPath: map[string]*resource{}}
+func newRoutes(table []route, m *metrics) *routes {
+	rs := &routes{router: mux.NewRouter().UseEncodedPath(), table: table, byPath: map[string]*resource{}}
 	for _, res := range resources(rs.table) {
 		res.prepare(m)
 		rs.byPath[res.path] = res

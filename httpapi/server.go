@@ -100,7 +100,7 @@ func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, node: cfg.Node, log: cfg.Logger, metrics: newMetrics(cfg.Metrics),
 		guard: newGuard(cfg.Advertised, cfg.Origins), cors: newCORS(cfg.Origins), gzips: newGzips(), boot: rand.Text()[:8]}
 	s.transfers = make(transfers, maxTransfers)
-	s.routes = newRoutes(s.metrics)
+	s.routes = newRoutes(table(), s.metrics)
 	s.fixed = newFixtures(s.routes.table)
 	s.seats = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	s.feedBytes, s.catchUps = feedBytes, make(chan struct{}, maxCatchUps)
@@ -173,6 +173,9 @@ func (s *Server) serve(req *request, res *resource, me *method) error {
 	}
 	if me == nil {
 		return res.refuse(req.r)
+	}
+	if me.ends != nil {
+		me.ends.say(req.w.Header())
 	}
 	req.query.known = me.params
 	if err := req.query.add(req.r.URL.RawQuery, res.strict); err != nil {

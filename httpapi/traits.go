@@ -69,6 +69,9 @@ func (r *route) asks() (names []string) {
 
 // headers are those of the answer where all went well.
 func (r *route) headers() (names []string) {
+	if r.ends != nil {
+		names = append(names, "Deprecation", "Sunset", "Link")
+	}
 	if r.how&located != 0 {
 		names = append(names, "Location")
 	}
@@ -134,6 +137,9 @@ var answerHeaders = []openapi.Parameter{
 	{Name: "Todod-Consistency", Schema: &openapi.Schema{Type: openapi.Types{"string"}, Enum: []any{"linearizable", "stale"}}, Description: "The level of consistency that was given."},
 	{Name: "Todod-Last-Contact", Schema: &openapi.Schema{Type: openapi.Types{"integer"}, Format: "int64", Minimum: openapi.Int(-1)}, Description: "With stale: ms since the node heard from a leader, 0 on the leader, -1 for never."},
 	{Name: "Idempotency-Replayed", Schema: &openapi.Schema{Type: openapi.Types{"string"}, Enum: []any{"true"}}, Description: "The request was done before under its key; this is its answer again. A large body is not kept: then there is none."},
+	{Name: "Deprecation", Schema: str(), Description: "The route is deprecated, and since when (RFC 9745); Link says what to read."},
+	{Name: "Sunset", Schema: str(), Description: "When a deprecated route goes, at the earliest (RFC 8594)."},
+	{Name: "Link", Schema: str(), Description: "With rel=deprecation: where it says what to use instead."},
 	{Name: "Retry-After", Schema: &openapi.Schema{Type: openapi.Types{"integer"}}, Description: "Seconds after which to try again."},
 }
 
