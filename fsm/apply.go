@@ -174,6 +174,12 @@ func (r *Replica) applyCommand(c *Command) (Result, error) {
 			return Result{}, err
 		}
 		return r.applyVersion(v)
+	case TypePurge:
+		purge := Purge{Rows: payload.uvarint()}
+		if err := payload.end2(); err != nil {
+			return Result{}, err
+		}
+		return r.applyPurge(purge), nil
 	case TypeMark:
 		return r.refuse(todo.OK), payload.end2() // applyLog keeps the hashes after the whole entry
 	}
@@ -196,20 +202,27 @@ func (r *Replica) applyTerm(t Term) Result {
 }
 
 // applyTodo runs a command on lists and stores what it changes.
-func (r *Replica) applyTodo(cmd *todo.Command) Result {
+func (r *Replica) applyTodo(cmd *todo.Command, who string) Result {
 	m := &r.store.meta
 	rev := m.Rev + 1
 	out := r.stage.Do(*cmd, m.Time, rev)
 	res := r.refuse(out.Code)
 	res.At, res.Items = out.At, out.Items
+	if out.Told != nil && cmd.Ops[0].Kind == todo.Undo {
+		res.Items = out.Told
+	}
 	if out.Code != todo.OK || !out.Changed() {
 		return res
 	}
 	m.Rev, res.Rev = rev, rev
 	r.storeStage()
+	if cmd.Rules >= todo.Rules2 {
+		r.storeTraces(rev, who)
+		r.storeTrash() // which takes the traces along of what is gone for good
+	}
 	changed := out.Items
-	if len(out.Also) > 0 {
-		changed = slices.Concat(changed, out.Also)
+	if out.Told != nil {
+		changed = out.Told
 	}
 	r.storeChange(rev, changed)
 	return res
@@ -292,7 +305,7 @@ func (r *Replica) applySweep(sw Sweep) Result {
 		garbage := s.rows().first(string(tabGarbage))
 		keys := s.rows().garbage(garbage, left)
 		for _, key := range keys {
-			s.del(key)
+			r.sweep(key)
 		}
 		if left -= len(keys); left > 0 {
 			s.del(garbage)

@@ -31,6 +31,7 @@ const (
 const (
 	opMore  = 1
 	opAt    = 2
+	opRev   = 4
 	opTo    = 5
 	opWhere = 6
 	opIDOf  = 7
@@ -60,6 +61,7 @@ func appendOperands(b []byte, op *todo.Op) []byte {
 		b = appendText(b, opMore, string(appendMore(nil, op.Fields.More)))
 	}
 	b = appendNumber(b, opAt, op.At)
+	b = appendNumber(b, opRev, op.Rev)
 	b = appendText(b, opTo, op.To)
 	if op.Where != (todo.Where{}) {
 		b = appendText(b, opWhere, string(appendUvarints(nil, uint64(op.Where.Rel), op.Where.Neighbor)))
@@ -96,6 +98,8 @@ func (r *reader) operands(op *todo.Op) {
 			op.Where.Neighbor = in.uvarint()
 		case opNext:
 			op.Next = &todo.Next{Date: in.string(), Repeat: in.string()}
+		case opRev:
+			op.Rev = in.nonzero()
 		default:
 			r.unknown = true
 			in.b = nil

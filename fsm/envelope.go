@@ -43,6 +43,7 @@ const (
 	TypeMark    Type = 6 // changes nothing: the nodes compare their hashes there
 	TypeRestore Type = 7 // puts the lists of a backup in the place of those there are
 	TypeVersion Type = 8 // raises the version of the group
+	TypePurge   Type = 9 // takes away trash and history that is too old, a bounded number of rows
 )
 
 // Command is one command of the log.

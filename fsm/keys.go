@@ -19,6 +19,11 @@ type limits struct {
 	keyLife     int64  // ms after which a key may go
 	keyMinLife  int64  // ms before which no key goes, however many come
 	keyBody     int    // bytes of a result kept with a key; beyond it items lose their texts
+
+	trash        uint64 // rows in the trash of a list
+	traces       uint64 // changes kept of an entry
+	historyBytes uint64 // of all changes of entries
+	historyLife  int64  // ms after which such a change may go
 }
 
 var defaultLimits = limits{
@@ -31,6 +36,11 @@ var defaultLimits = limits{
 	keyLife:     24 * 60 * 60 * 1000,
 	keyMinLife:  60 * 1000,
 	keyBody:     4 << 10,
+
+	trash:        todo.MaxTrash,
+	traces:       todo.MaxTraces,
+	historyBytes: 128 << 20,
+	historyLife:  todo.HistoryDays * dayMS,
 }
 
 // maxSweep bounds the rows that one TypeSweep command takes away.
@@ -52,7 +62,7 @@ func (r *Replica) applyKeyed(c *Command) (Result, error) {
 		return Result{}, err
 	}
 	if c.Key == "" {
-		return r.applyTodo(&cmd), nil
+		return r.applyTodo(&cmd, c.Principal), nil
 	}
 	m := &r.store.meta
 	key := keyHash(c.Principal, c.Key)
@@ -66,7 +76,7 @@ func (r *Replica) applyKeyed(c *Command) (Result, error) {
 	if !r.makeRoom() {
 		return r.refuse(KeysFull), nil
 	}
-	res := r.applyTodo(&cmd)
+	res := r.applyTodo(&cmd, c.Principal)
 	if res.Code != todo.Outdated { // which is no answer: the command comes again under the key, worked out anew
 		r.storeKey(key, print, &res)
 	}

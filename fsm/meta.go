@@ -28,6 +28,10 @@ type meta struct {
 	FirstChange, ChangeBytes uint64 // oldest rev with a change row; bytes of all of them
 	FirstKey, NextKey        uint64 // sequences of the oldest and the next idempotency key
 	Keys, KeyBytes           uint64
+
+	// What groups of version 1 do not have.
+	HistoryBytes uint64 // of the changes of entries
+	TrashDays    uint64 // how long trash is kept; 0: as todo.TrashDays says
 }
 
 func newMeta() meta {
@@ -39,7 +43,11 @@ func (m *meta) encode() []byte {
 	b = appendUvarints(b, m.Group, m.Index, m.Term, m.ConfIndex, m.Rev, m.Epoch, uint64(m.Time), m.Chain, m.Set,
 		m.NextList, m.NextSession, m.Garbage, m.FirstChange, m.ChangeBytes,
 		m.FirstKey, m.NextKey, m.Keys, m.KeyBytes)
-	return seal(string(metaKey), appendBytes(b, m.Conf))
+	b = appendBytes(b, m.Conf)
+	if m.HistoryBytes != 0 || m.TrashDays != 0 {
+		b = append(appendNumber(appendNumber(b, metaHistoryBytes, m.HistoryBytes), metaTrashDays, m.TrashDays), 0)
+	}
+	return seal(string(metaKey), b)
 }
 
 func decodeMeta(row []byte) (m meta, err error) {
@@ -61,10 +69,31 @@ func decodeMeta(row []byte) (m meta, err error) {
 		*p = r.uvarint()
 	}
 	m.Conf = append([]byte(nil), r.bytes()...)
+	if len(r.b) > 0 {
+		r.fields(m.field)
+	}
 	if r.end() != nil {
 		return m, fmt.Errorf("the meta row: %w: %w", errShort, ErrCorrupt)
 	}
 	return m, nil
+}
+
+// The fields that follow what version 1 has. They are stored: never renumber.
+const (
+	metaHistoryBytes = 1
+	metaTrashDays    = 2
+)
+
+func (m *meta) field(number byte, in *reader) {
+	switch number {
+	case metaHistoryBytes:
+		m.HistoryBytes = in.nonzero()
+	case metaTrashDays:
+		m.TrashDays = in.nonzero()
+	default:
+		in.unknown = true
+		in.b = nil
+	}
 }
 
 // rowHash is what one row adds to the set hash. It guards against defects and decay, not

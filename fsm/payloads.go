@@ -19,6 +19,11 @@ type Sweep struct {
 	Rows uint64 // how many rows to take away at most
 }
 
+// Purge is the payload of TypePurge.
+type Purge struct {
+	Rows uint64 // how many rows of trash and of history to take away at most
+}
+
 // Status is how far a node is in belonging to the group. Stored: never renumber.
 type Status uint8
 
@@ -56,6 +61,9 @@ func (p Session) Encode() []byte { return appendBytes(appendBytes(nil, p.Node), 
 
 // Encode returns the payload.
 func (p Sweep) Encode() []byte { return appendUvarints(nil, p.Rows) }
+
+// Encode returns the payload.
+func (p Purge) Encode() []byte { return appendUvarints(nil, p.Rows) }
 
 // Encode returns the payload.
 func (p Restore) Encode() []byte {

@@ -54,6 +54,7 @@ type Replica struct {
 	oldest   oldestKey
 
 	oldestChange oldestChange
+	firstTrace   uint64 // no history is of an older rev: spares walking over what went since the last flush
 
 	received received // touched by Raft's goroutines, which take turns
 	marks    *marks

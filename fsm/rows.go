@@ -25,6 +25,10 @@ const (
 	tabPlace   = 'p' // list number, place, id -> nothing: entries that were put somewhere, in their order
 	tabUID     = 'n' // list number, uid -> id: which entry has it
 	tabParent  = 'u' // list number, parent, id -> nothing: what is below an entry
+	tabTrash   = 't' // list number, id -> what was deleted; list number -> how many of these there are
+	tabQueue   = 'q' // 0, time, list number, id -> nothing: all trash by age; list number, time, id: that of a list
+	tabHistory = 'h' // list number, id, complement of a count -> what a command changed; the newest first
+	tabTraces  = 'i' // rev, list number, id -> that count: all history by age
 	tabOrder   = 'o' // sequence -> time, key of the row: idempotency keys in the order they came
 	tabResult  = 'r' // session number, number -> result
 	tabSession = 's' // session number -> the session

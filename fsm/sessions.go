@@ -36,7 +36,7 @@ func (r *Replica) loaded(in rows) {
 
 // loadSessions makes the sessions anew from the rows of a file.
 func (r *Replica) loadSessions(in rows) {
-	r.sessions, r.oldest, r.oldestChange = map[uint64]*session{}, oldestKey{}, oldestChange{}
+	r.sessions, r.oldest, r.oldestChange, r.firstTrace = map[uint64]*session{}, oldestKey{}, oldestChange{}, 0
 	in.scan(string(tabSession), after(string(tabSession)), func(key string, payload []byte) bool {
 		b := &reader{b: payload}
 		ses := &session{num: lastNum(key), low: b.uvarint(), node: b.string(), boot: b.string(), results: map[uint64]*kept{}}

@@ -1,6 +1,10 @@
 package fsm
 
-import "todod/fsm/todo"
+import (
+	"encoding/binary"
+
+	"todod/fsm/todo"
+)
 
 // must panics with a storage error unless a row was read wholly.
 func (r *reader) must() {
@@ -67,9 +71,18 @@ func (r rows) members() (members []Member) {
 // sweep before ended: from the start it would walk over all the rows deleted since the last flush.
 func (r rows) garbage(key string, most int) (keys []string) {
 	num, from := lastNum(key), string(r.get(key))
-	for _, table := range []byte{tabDate, tabEntry, tabUID, tabPlace, tabParent} { // all that a list's number is in, in order
-		prefix := numKey(table, num)
-		keys = append(keys, r.keys(max(from, prefix), after(prefix), most-len(keys))...)
+	tables, of := []byte{tabDate, tabEntry, tabHistory, tabUID, tabPlace, tabTrash, tabParent}, []uint64{num} // all that a list's number is in, in order
+	if len(key) > listGarbage {
+		num = binary.BigEndian.Uint64([]byte(key[1:]))
+		tables, of = []byte{tabHistory}, []uint64{num, lastNum(key)}
+	}
+	for _, table := range tables {
+		prefix := numKey(table, of...)
+		first := prefix
+		if table == tabTrash {
+			first = numKey(table, num, 0) // above the count, which goes with the last that it counts
+		}
+		keys = append(keys, r.keys(max(from, first), after(prefix), most-len(keys))...)
 	}
 	return keys
 }

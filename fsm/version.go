@@ -25,6 +25,7 @@ var formats = [...][]uint64{
 	TypeMark:    {1},
 	TypeRestore: {1},
 	TypeVersion: {1},
+	TypePurge:   {2},
 }
 
 // needs returns the version that a group must have for a command to be proposed; one that no

@@ -35,6 +35,16 @@ const (
 	MaxReminds = 8
 	// MaxUID is the most bytes of a uid; those of calendar programs have 36 to 80.
 	MaxUID = 255
+	// MaxTrash is the most rows the trash of one list may have: beyond it the oldest go for good. A list
+	// in which much comes and goes must not fill the disks within the days that trash is kept.
+	MaxTrash = 100_000
+	// TrashDays is how long an entry stays in the trash, unless the group says otherwise, up to MaxTrashDays.
+	TrashDays    = 30
+	MaxTrashDays = 3650
+	// HistoryDays is how long the changes of an entry are kept, MaxTraces how many of each entry: enough to see what
+	// happened to it, not an archive.
+	HistoryDays = 90
+	MaxTraces   = 1000
 	// MaxX is the most bytes of the properties that only clients know.
 	MaxX = 16 << 10
 )

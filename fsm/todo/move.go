@@ -33,7 +33,7 @@ func (s *Stage) move(op *Op, from List, old Entry, now int64, rev uint64) (Item,
 		if op.Kind == Copy {
 			moved.Created = now
 		}
-		if uid := moved.More.Get().UID; uid != "" && s.uid(to.Num, uid) != 0 {
+		if uid := moved.More.Get().UID; uid != "" && s.uid(to.Num, uid, 0) != 0 {
 			return is, UIDTaken
 		}
 		to.Entries++
@@ -53,9 +53,11 @@ func (s *Stage) move(op *Op, from List, old Entry, now int64, rev uint64) (Item,
 	if op.Kind == Move {
 		from = s.list(op.List)
 		for _, e := range append([]Entry{old}, found...) {
-			s.remove(from, e, rev)
-			from = s.list(op.List)
+			s.remove(&from, e)
+			s.setTrash(from.Num, e.ID, Trashed{Kind: MovedAway, Rev: rev, At: now, Entry: e, List: op.To, ID: ids[e.ID]})
 		}
+		from.Rev = rev
+		s.setList(from)
 	}
 	return is, OK
 }

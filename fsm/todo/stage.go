@@ -3,7 +3,7 @@ package todo
 // Stage runs commands on a View and gathers what they change, so that a refusal, of
 // a batch's last operation too, leaves nothing behind. It is used by one goroutine.
 //
-// The order of Lists, Entries and Unlinked is the order of the operations: it is the
+// The order of Lists, Entries, Trash and Unlinked is the order of the operations: it is the
 // same on every node.
 type Stage struct {
 	view    View
@@ -12,11 +12,13 @@ type Stage struct {
 
 	Lists    []List       // lists and names that changed, as they are now
 	Entries  []StageEntry // entries that changed, as they are now
+	Trash    []StageTrash // what changed in the trash, as it is now
 	Unlinked []uint64     // internal numbers of lists that were deleted
 
-	also    []Item // for Outcome
+	also    []Item // what the operation at hand takes along
 	listAt  map[string]int
 	entryAt map[entryKey]int
+	trashAt map[entryKey]int
 	uidAt   map[uidKey]uint64 // which entry took a uid last
 }
 
@@ -27,6 +29,7 @@ type StageEntry struct {
 	Old     Entry  // as it was before the command
 	Existed bool   // there was an entry before the command
 	Gone    bool   // there is none now
+	Back    bool   // it came out of the trash: Old is what was there
 }
 
 type entryKey struct{ num, id uint64 }
@@ -38,7 +41,8 @@ type uidKey struct {
 
 // NewStage returns a stage over view.
 func NewStage(view View) *Stage {
-	return &Stage{view: view, listAt: map[string]int{}, entryAt: map[entryKey]int{}, uidAt: map[uidKey]uint64{}}
+	return &Stage{view: view, listAt: map[string]int{}, entryAt: map[entryKey]int{}, trashAt: map[entryKey]int{},
+		uidAt: map[uidKey]uint64{}}
 }
 
 // NextNum is the internal number that the next new list will take.
@@ -48,13 +52,13 @@ func (s *Stage) NextNum() uint64 { return s.nextNum }
 // something. It starts from the view anew: what the stage held before is dropped.
 // When the outcome's code is not OK, or nothing changed, the stage must not be stored.
 func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
-	s.Lists, s.Entries, s.Unlinked = s.Lists[:0], s.Entries[:0], s.Unlinked[:0]
+	s.Lists, s.Entries, s.Trash, s.Unlinked, s.also = s.Lists[:0], s.Entries[:0], s.Trash[:0], s.Unlinked[:0], s.also[:0]
 	clear(s.listAt)
 	clear(s.entryAt)
+	clear(s.trashAt)
 	clear(s.uidAt)
-	s.also = nil
 	s.nextNum, s.rules = s.view.NextNum(), cmd.Rules
-	items := make([]Item, 0, len(cmd.Ops))
+	items, told := make([]Item, 0, len(cmd.Ops)), []Item(nil)
 	for i := range cmd.Ops {
 		op := &cmd.Ops[i]
 		if op.IDOf|op.ParentOf != 0 {
@@ -65,9 +69,15 @@ func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
 		if code != OK {
 			return s.refused(code, i, item)
 		}
-		items = append(items, item)
+		if told == nil && len(s.also) > 0 {
+			told = append(make([]Item, 0, len(items)+1+len(s.also)), items...)
+		}
+		if items = append(items, item); told != nil {
+			told = append(append(told, item), s.also...)
+			s.also = s.also[:0]
+		}
 	}
-	return Outcome{Items: items, Also: s.also}
+	return Outcome{Items: items, Told: told}
 }
 
 // refused is the outcome of a command whose operation at was refused; item is what stood in its way, of kind
@@ -88,6 +98,12 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 		return s.deleteList(op, rev)
 	case PatchList:
 		return s.patchList(op, rev)
+	case Restore:
+		return s.restore(op, now, rev)
+	case Purge:
+		return s.purge(op)
+	case Undo:
+		return s.undo(op, now, rev)
 	}
 	list := s.list(op.List)
 	if list.Num == 0 {
@@ -95,7 +111,7 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 	}
 	old, ok := s.entry(list.Num, op.ID)
 	if !ok {
-		return Item{}, NoEntry
+		return s.missing(op, list.Num)
 	}
 	is := Item{Kind: op.Kind, List: op.List, Entry: old}
 	if !s.holds(op.If, true, old.Rev) {
@@ -106,9 +122,8 @@ func (s *Stage) op(op *Op, now int64, rev uint64) (Item, Code) {
 	}
 	switch op.Kind {
 	case Delete:
-		s.remove(list, old, rev)
 		is.Changed = true
-		return is, OK
+		return is, s.delete(list, old, now, rev)
 	case Move, Copy:
 		return s.move(op, list, old, now, rev)
 	case Arrange:
@@ -175,12 +190,7 @@ func (s *Stage) change(op *Op, list List, old Entry, now int64, rev uint64) (Ite
 		}
 	}
 	e.Rev, e.Updated = rev, now
-	switch {
-	case e.Done && !old.Done:
-		list.Open--
-	case !e.Done && old.Done:
-		list.Open++
-	}
+	list.recount(&old, &e)
 	list.Rev = rev
 	s.setList(list)
 	s.setEntry(list.Num, e, old, true)
@@ -216,7 +226,7 @@ func (s *Stage) fits(num uint64, e, old *Entry) Code {
 		return Unfit
 	}
 	if uid := e.More.Get().UID; uid != "" && (old == nil || old.More.Get().UID != uid) {
-		if id := s.uid(num, uid); id != 0 && id != e.ID {
+		if s.uid(num, uid, e.ID) != 0 {
 			return UIDTaken
 		}
 	}
@@ -226,10 +236,10 @@ func (s *Stage) fits(num uint64, e, old *Entry) Code {
 	return OK
 }
 
-// uid returns the entry of a list that has a uid, 0 if none has.
-func (s *Stage) uid(num uint64, uid string) uint64 {
+// uid returns the entry of a list that has a uid, another one than except; 0 if none has.
+func (s *Stage) uid(num uint64, uid string, except uint64) uint64 {
 	for _, id := range []uint64{s.uidAt[uidKey{num, uid}], s.view.UID(num, uid)} {
-		if id == 0 {
+		if id == 0 || id == except {
 			continue
 		}
 		// The command may have taken it away again.
@@ -240,13 +250,22 @@ func (s *Stage) uid(num uint64, uid string) uint64 {
 	return 0
 }
 
-func (s *Stage) remove(list List, old Entry, rev uint64) {
+// delete is for good in version 1 of the commands; since then it puts an entry into the trash.
+func (s *Stage) delete(list List, old Entry, now int64, rev uint64) Code {
+	list.Rev = rev
+	if s.rules >= Rules2 {
+		return s.discard(list, old, now, rev)
+	}
+	s.remove(&list, old)
+	s.setList(list)
+	return OK
+}
+
+func (s *Stage) remove(list *List, old Entry) {
 	list.Entries--
 	if !old.Done {
 		list.Open--
 	}
-	list.Rev = rev
-	s.setList(list)
 	s.setEntry(list.Num, old, old, true)
 	s.Entries[s.entryAt[entryKey{list.Num, old.ID}]].Gone = true
 }
@@ -315,7 +334,7 @@ func (s *Stage) setEntry(num uint64, e, old Entry, existed bool) {
 		s.uidAt[uidKey{num, uid}] = e.ID
 	}
 	if i, ok := s.entryAt[key]; ok {
-		s.Entries[i].Entry = e // its Old stays what it was before the command
+		s.Entries[i].Entry, s.Entries[i].Gone = e, false // its Old stays what it was before the command
 		return
 	}
 	s.entryAt[key] = len(s.Entries)

@@ -11,12 +11,16 @@ import (
 type memory struct {
 	lists   map[string]List
 	entries map[entryKey]Entry
+	trash   map[entryKey]Trashed
+	traces  map[entryKey]Trace // the last of each entry
+	changes map[uint64][]Item
 	next    uint64
 	rev     uint64
 }
 
 func newMemory() *memory {
-	return &memory{lists: map[string]List{}, entries: map[entryKey]Entry{}, next: 1}
+	return &memory{lists: map[string]List{}, entries: map[entryKey]Entry{}, trash: map[entryKey]Trashed{},
+		traces: map[entryKey]Trace{}, changes: map[uint64][]Item{}, next: 1}
 }
 
 func (m *memory) UID(num uint64, uid string) uint64 {
@@ -67,6 +71,21 @@ func (m *memory) Entry(num, id uint64) (Entry, bool) {
 	return e, ok
 }
 
+func (m *memory) Trashed(num, id uint64) (Trashed, bool) {
+	t, ok := m.trash[entryKey{num, id}]
+	return t, ok
+}
+
+func (m *memory) Trace(num, id uint64) (Trace, bool) {
+	t, ok := m.traces[entryKey{num, id}]
+	return t, ok
+}
+
+func (m *memory) Change(rev uint64) ([]Item, bool) {
+	items, ok := m.changes[rev]
+	return items, ok
+}
+
 func (m *memory) do(cmd Command) Outcome {
 	s := NewStage(m)
 	out := s.Do(cmd, 1000+int64(m.rev), m.rev+1)
@@ -83,6 +102,19 @@ func (m *memory) do(cmd Command) Outcome {
 		if e.Gone {
 			delete(m.entries, entryKey{e.Num, e.Entry.ID})
 		}
+		if t, ok := e.Trace(m.rev); ok && cmd.Rules >= Rules2 {
+			m.traces[entryKey{e.Num, e.Entry.ID}] = t
+		}
+	}
+	for _, t := range s.Trash {
+		m.trash[entryKey{t.Num, t.Now.Entry.ID}] = t.Now
+		if t.Gone {
+			delete(m.trash, entryKey{t.Num, t.Now.Entry.ID})
+		}
+	}
+	m.changes[m.rev] = out.Items
+	if out.Told != nil {
+		m.changes[m.rev] = out.Told
 	}
 	return out
 }

@@ -36,6 +36,9 @@ const (
 	OrderFull  Code = 16 // there is no room at the place: what is around must be moved first
 	Unfit      Code = 17 // fields that do not go together, as Consistent has it
 	UIDTaken   Code = 18 // another entry of the list has the uid
+
+	Final Code = 24 // what is to be undone cannot be
+	NoRev Code = 25 // no command took the rev that is to be undone
 )
 
 // Entry is one to-do item. Times are Unix milliseconds, UTC.
@@ -104,6 +107,9 @@ const (
 	DeleteList Kind = 5
 
 	// Those of version 2 of the commands.
+	Restore   Kind = 6  // takes an entry back out of the trash
+	Purge     Kind = 7  // takes an entry out of the trash for good
+	Undo      Kind = 8  // undoes what a rev did
 	Move      Kind = 9  // into the list To, with all below it
 	Copy      Kind = 10 // as Move, and stays
 	PatchList Kind = 11 // sets fields of a list; To is its new name, "" if that stays
@@ -174,16 +180,17 @@ type Op struct {
 	IDOf, ParentOf uint64
 	At             uint64 // the rev of the entry that the operation was worked out from; 0: from none
 	Next           *Next  // of a Put or Patch that does an entry which repeats
+	Rev            uint64 // of Undo: the rev that is undone, on whatever lists
 }
 
 // Known reports whether the operation is of a kind, and on fields, that this program knows.
 func (op *Op) Known() bool {
-	return (op.Kind >= Add && op.Kind <= DeleteList || op.Kind == Move || op.Kind == Copy || op.Kind == PatchList || op.Kind == Arrange) && op.Fields.Set < fieldsEnd && op.Where.Rel <= After && (op.ListFields == nil || op.ListFields.Set < listSetEnd)
+	return (op.Kind >= Add && op.Kind <= Arrange) && op.Fields.Set < fieldsEnd && op.Where.Rel <= After && (op.ListFields == nil || op.ListFields.Set < listSetEnd)
 }
 
 // First reports whether version 1 of the commands can say the operation.
 func (op *Op) First() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At == 0 && op.Next == nil && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{}) && op.ListFields == nil
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At|op.Rev == 0 && op.Next == nil && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{}) && op.ListFields == nil
 }
 
 // First reports whether version 1 of the commands can say the command.
@@ -213,7 +220,7 @@ const (
 	Rules2 Rules = 2
 )
 
-// Item is what one operation did. After a Delete, Entry is the entry as it was; after
+// Item is what one operation did. After a Delete or a Purge, Entry is the entry as it was; after
 // a DeleteList, ID and Rev alone are of no meaning.
 type Item struct {
 	Kind    Kind
@@ -237,7 +244,9 @@ type Outcome struct {
 	Code  Code
 	At    int    // the operation that was refused, counted from 0
 	Items []Item // one for each operation when Code is OK; else what stands in the way, if that can be shown
-	Also  []Item // what the operations took along: the entries below the one that each names
+	// Told is all that was done, in order, where operations did more than Items say: took along the entries below
+	// the one that they name, or undid a rev of several changes. Else it is nil.
+	Told []Item
 }
 
 // Changed reports whether the command changed anything, and so takes a rev.
@@ -258,6 +267,12 @@ type View interface {
 	Entry(num, id uint64) (Entry, bool)
 	// UID returns the entry of the list with that internal number that has a uid, 0 if none has.
 	UID(num uint64, uid string) uint64
+	// Trashed returns what the trash of the list keeps under an id.
+	Trashed(num, id uint64) (Trashed, bool)
+	// Change returns what a rev changed, in order; not ok if that is no longer kept.
+	Change(rev uint64) (items []Item, ok bool)
+	// Trace returns the last change of an entry, if it is kept.
+	Trace(num, id uint64) (Trace, bool)
 	// Children returns the ids of the entries below an entry, in order, at most limit.
 	Children(num, parent uint64, limit int) []uint64
 	// Around returns the positions of entries behind one, or before it, the nearest first and at most limit. There are

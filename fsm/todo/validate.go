@@ -91,6 +91,9 @@ func (c *Command) Check(more ...func(*Op) error) error {
 		return invalid("commands", "must be at most %d", MaxBatch)
 	}
 	for i := range c.Ops {
+		if c.Ops[i].Kind == Undo && len(c.Ops) > 1 {
+			return invalid("commands", "must not undo: that is a request of its own")
+		}
 		err := c.Ops[i].check()
 		for _, ask := range more {
 			if err == nil {
@@ -111,6 +114,12 @@ func (c *Command) Check(more ...func(*Op) error) error {
 }
 
 func (op *Op) check() (err error) {
+	if op.Kind == Undo {
+		if op.Rev == 0 {
+			return invalid("rev", "must be a whole number from 1")
+		}
+		return nil // it is about whatever lists that rev changed
+	}
 	if op.List, err = ListName(op.List); err != nil {
 		return err
 	}
@@ -125,7 +134,7 @@ func (op *Op) check() (err error) {
 	case Add, Put:
 		set = FieldTitle | FieldDate
 	case Patch:
-	case Delete, DeleteList:
+	case Delete, DeleteList, Restore, Purge:
 		return nil
 	case Move, Copy:
 		op.To, err = ListName(op.To)
@@ -135,7 +144,7 @@ func (op *Op) check() (err error) {
 	case Arrange:
 		return op.Where.check()
 	default:
-		return invalid("op", "must be add, put, patch, delete or delete_list")
+		return invalid("op", "must be add, put, patch, delete, delete_list, restore or purge")
 	}
 	if set&FieldTitle != 0 {
 		if err := Title(op.Fields.Title); err != nil {
