@@ -43,12 +43,12 @@ func postBatch(req *request) error {
 // batchKinds has the kind of each op; opNames is the reverse.
 var (
 	batchKinds = map[string]todo.Kind{"add": todo.Add, "put": todo.Put, "patch": todo.Patch, "delete": todo.Delete, "delete_list": todo.DeleteList,
-		"move": todo.Move, "copy": todo.Copy, "place": todo.Arrange}
+		"move": todo.Move, "copy": todo.Copy, "place": todo.Arrange, "restore": todo.Restore, "purge": todo.Purge}
 	opNames = [...]string{todo.Add: "add", todo.Put: "put", todo.Patch: "patch", todo.Delete: "delete", todo.DeleteList: "delete_list",
-		todo.Move: "move", todo.Copy: "copy", todo.Arrange: "place", todo.PatchList: "patch_list"}
+		todo.Move: "move", todo.Copy: "copy", todo.Arrange: "place", todo.Restore: "restore", todo.Purge: "purge", todo.Undo: "undo", todo.PatchList: "patch_list"}
 )
 
-const batchOps = "add, put, patch, delete, delete_list, move, copy or place"
+const batchOps = "add, put, patch, delete, delete_list, move, copy, place, restore or purge"
 
 // refOf is a reference as an operation has it: from 1, 0 for none.
 func refOf(of *uint64) uint64 {
@@ -104,7 +104,7 @@ func batchResult(res *fsm.Result) api.BatchResult {
 		if item.Kind != todo.DeleteList && item.Kind != todo.PatchList {
 			change.ID = item.Entry.ID
 		}
-		if change.ID != 0 && item.Kind != todo.Delete {
+		if change.ID != 0 && item.Kind != todo.Delete && item.Kind != todo.Purge {
 			e := wireEntry(item.List, &item.Entry)
 			change.Entry = &e
 		}

@@ -111,7 +111,7 @@ func appendItem(b []byte, item *todo.Item) []byte {
 	if item.Entry.ID != 0 {
 		b = append(b, `,"id":`...)
 		b = strconv.AppendUint(b, item.Entry.ID, 10)
-		if item.Kind != todo.Delete {
+		if item.Kind != todo.Delete && item.Kind != todo.Purge {
 			b = append(b, `,"entry":`...)
 			b = appendEntry(b, item.List, &item.Entry)
 		}

@@ -62,25 +62,24 @@ func changeEntry(req *request, op todo.Op) error {
 	return req.sendItem(http.StatusOK, &res)
 }
 
-func deleteEntry(req *request) error {
-	if _, err := req.writeEntry(todo.Op{Kind: todo.Delete}); err != nil {
-		return err
-	}
-	return req.noContent()
-}
-
 // writeEntry does op to the entry in the path.
 func (req *request) writeEntry(op todo.Op) (res fsm.Result, err error) {
-	if op.List, err = req.list(); err != nil {
-		return res, err
-	}
-	if op.ID, err = req.id(); err != nil {
-		return res, err
-	}
-	if op.If, err = conditions(req.r.Header); err != nil {
+	if op, err = req.onEntry(op); err != nil {
 		return res, err
 	}
 	return req.write(one(op))
+}
+
+// onEntry is op on the entry in the path, under the conditions in the header.
+func (req *request) onEntry(op todo.Op) (_ todo.Op, err error) {
+	if op.List, err = req.list(); err != nil {
+		return op, err
+	}
+	if op.ID, err = req.id(); err != nil {
+		return op, err
+	}
+	op.If, err = conditions(req.r.Header)
+	return op, err
 }
 
 // sendItem answers with the one entry that a write came to. A replay whose entry was too
@@ -118,7 +117,7 @@ func getEntry(req *request) error {
 	defer r.Close()
 	e, ok := r.Entry(list, id)
 	if !ok {
-		return fail(api.CodeNotFound, "%s", refusals[todo.NoEntry].detail)
+		return missing(r.View, list, id)
 	}
 	if ok, err := req.fresh(true, r.Epoch(), e.Rev); !ok {
 		return err

@@ -46,7 +46,7 @@ var glossary = openapi.Words{
 	"next":        {Description: "The cursor of the next page; absent on the last."},
 	"if_match":    {Description: "Entity tags, as in If-Match: the command is refused, and with it the batch, where none holds."},
 	"commands":    {Description: "Done in this order, all or none.", MaxItems: todo.MaxBatch},
-	"op":          {Description: "What to do.", Enum: []any{"add", "put", "patch", "delete", "delete_list", "move", "copy", "place"}},
+	"op":          {Description: "What to do.", Enum: []any{"add", "put", "patch", "delete", "delete_list", "move", "copy", "place", "restore", "purge"}},
 	"To.to":       {Description: "The list that the entry goes to; it begins with it, if there is none of that name.", MinLength: 1, MaxLength: todo.MaxListName},
 	"Command.to":  {Description: "The list that the entry goes to; it begins with it, if there is none of that name.", MinLength: 1, MaxLength: todo.MaxListName},
 	"place":       {Description: "Where the entry is put."},
@@ -74,6 +74,23 @@ var glossary = openapi.Words{
 	"omitted":          {Description: "How many lines are not listed."},
 	"ImportReport.rev": {Description: "The rev of the last change; 0 if nothing was changed."},
 	"Problem.import":   {Description: "Of an import that broke off: how far it came."},
+
+	// The trash, and what was.
+	"?purge":           {Type: truth, Description: "Delete for good: neither the trash nor a history is left of it."},
+	"trash":            {Description: "A page of what was deleted, by id."},
+	"Trashed":          {Description: "An entry of the trash, as it was."},
+	"deleted":          {Description: "When it was deleted, UTC."},
+	"deleted_rev":      {Description: "The rev that deleted it, which can be undone."},
+	"with":             {Description: "The entry that took this one along into the trash; absent if none did."},
+	"EntryChange":      {Description: "What one command changed in an entry."},
+	"EntryChange.time": {Description: "When it was changed, UTC."},
+	"EntryChange.op":   {Description: "What was done with it: patch (by whatever command), delete or restore."},
+	"by":               {Description: "Who changed it; absent until there are accounts."},
+	"fields":           {Description: "The fields that changed, by their names."},
+	"FieldChange.from": {Description: "The value before; null for none."},
+	"FieldChange.to":   {Description: "The value after; null for none."},
+	"Undo.rev":         {Description: "The rev to undo.", Minimum: openapi.Int(1)},
+	"History.changes":  {Description: "A page of changes, the newest first."},
 
 	// Lists.
 	"colour":          {Description: "As #rrggbb, in lower case.", Pattern: `^(#[0-9a-f]{6})?$`},

@@ -96,6 +96,10 @@ func (o *outcomes) ownRefusals() {
 // refusalsOfTheLists are results of Apply: the first time, and again under a key, which stores the
 // answer and nothing else.
 func (o *outcomes) refusalsOfTheLists() {
+	o.add("bob", "entry that moved", "")
+	o.do("POST", "/v1/lists/bob/entries/21/move", `{"to":"eve"}`).want(200, "")
+	o.do("PATCH", "/v1/lists/eve/entries/1", `{"title":"and changed"}`).want(200, "")
+	_, moved := o.node.replica.Applied()
 	for _, c := range []struct {
 		code               api.Code
 		method, path, body string
@@ -108,6 +112,11 @@ func (o *outcomes) refusalsOfTheLists() {
 		{api.CodeNotFound, "POST", "/v1/batch", `{"commands":[{"op":"add","list":"bob","title":"a"},{"op":"delete","list":"bob","id":99}]}`, nil},
 		{api.CodePrecondition, "DELETE", "/v1/lists/bob/entries/1", "", []string{`If-Match: "7.99"`}},
 		{api.CodePrecondition, "POST", "/v1/lists/bob/entries", `{"title":"a"}`, []string{"If-None-Match: *"}},
+		{api.CodeMoved, "PATCH", "/v1/lists/bob/entries/21", `{"done":true}`, nil},
+		{api.CodeMoved, "DELETE", "/v1/lists/bob/entries/21", "", nil},
+		{api.CodeNotFound, "POST", "/v1/lists/bob/trash/1/restore", "", nil},
+		{api.CodeNotFound, "DELETE", "/v1/lists/bob/trash/21", "", nil},
+		{api.CodeConflict, "POST", "/v1/undo", fmt.Sprintf(`{"rev":%d}`, moved-1), nil},
 	} {
 		o.check(c.code, api.NotApplied, false, c.method, c.path, c.body, c.header...)
 		_, rev := o.node.replica.Applied()

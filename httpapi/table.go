@@ -14,6 +14,7 @@ var (
 	listsParams = []string{"prefix", "limit", "cursor", "consistency"}
 	readParams  = []string{"consistency"}
 	doParams    = []string{"tz"}
+	dropParams  = []string{"purge"}
 	bookParams  = []string{"list", "date", "title", "consistency"}
 )
 
@@ -23,7 +24,7 @@ var (
 // field of a body, gets a line in the glossary, an error code one in codeSays. TestAllIsDescribed names what lacks.
 func table() []route {
 	var all []route
-	for _, part := range [][]route{entryRoutes, listRoutes, transferRoutes, changeRoutes, groupRoutes, nodeRoutes} {
+	for _, part := range [][]route{entryRoutes, trashRoutes, listRoutes, transferRoutes, changeRoutes, groupRoutes, nodeRoutes} {
 		all = append(all, part...)
 	}
 	return all
@@ -61,7 +62,7 @@ var entryRoutes = []route{
 		how: reads, gives: text("2018-12-19 Dentist\n2018-12-19 Shopping"), fails: []api.Code{api.CodeTooLarge},
 	}},
 	{http.MethodGet, "/v1/lists/{list}/entries/{id}", getEntry, readParams, about{
-		id: "getEntry", does: "One entry", how: reads | tagged, gives: dentist, fails: []api.Code{api.CodeNotFound},
+		id: "getEntry", does: "One entry", how: reads | tagged, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
 	{http.MethodGet, "/v1/entries", findEntries, findParams, about{
 		id: "findEntries", does: "A page of the entries of all lists, narrowed by filters",
@@ -70,36 +71,38 @@ var entryRoutes = []route{
 	}},
 	{http.MethodPut, "/v1/lists/{list}/entries/{id}", putEntry, doParams, about{
 		id: "putEntry", does: "Replace all settable fields of an entry", more: "It never makes one.",
-		how: writes | tagged, body: api.NewEntry{Title: "Dentist", Date: "2018-12-20"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+		how: writes | tagged, body: api.NewEntry{Title: "Dentist", Date: "2018-12-20"}, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
 	{http.MethodPatch, "/v1/lists/{list}/entries/{id}", patchEntry, doParams, about{
 		id: "patchEntry", does: "Change some fields of an entry",
 		more: "The body is a JSON merge patch (RFC 7396). Two at once never conflict: field by field the later one wins. To do an entry that repeats moves it to its next date, where it is open; " +
 			"with repeat null it is done for good.",
-		how: writes | tagged, body: patch{"EntryPatch", api.NewEntry{}, map[string]any{"done": true}}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+		how: writes | tagged, body: patch{"EntryPatch", api.NewEntry{}, map[string]any{"done": true}}, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
-	{http.MethodDelete, "/v1/lists/{list}/entries/{id}", deleteEntry, nil, about{
-		id: "deleteEntry", does: "Take an entry away", how: writes | matches, fails: []api.Code{api.CodeNotFound},
+	{http.MethodDelete, "/v1/lists/{list}/entries/{id}", deleteEntry, dropParams, about{
+		id: "deleteEntry", does: "Take an entry away",
+		more: "It goes to the trash of the list, with all below it; more than 1,000 are refused. With purge they are deleted for good.",
+		how:  writes | matches, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
 	{http.MethodPost, "/v1/lists/{list}/entries/{id}/place", placeEntry, nil, about{
 		id: "placeEntry", does: "Put an entry somewhere in the order of its list",
 		more: "Two that do so at once both get what they asked for. The other entries keep their revs.",
-		how:  writes | tagged, body: api.Place{Before: 3}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+		how:  writes | tagged, body: api.Place{Before: 3}, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
 	{http.MethodPost, "/v1/lists/{list}/entries/{id}/move", moveEntry, nil, about{
 		id: "moveEntry", does: "Move an entry into another list",
 		more: "All below it goes along; more than 1,000 are refused. It has a new id there, which Location and the answer have.",
-		how:  writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+		how:  writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
 	{http.MethodPost, "/v1/lists/{list}/entries/{id}/copy", copyEntry, nil, about{
 		id: "copyEntry", does: "Copy an entry into a list", more: "With all below it. The copy has no uid.",
-		how: writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound},
+		how: writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
 	{http.MethodPost, "/v1/batch", postBatch, doParams, about{
 		id: "batch", does: "Several commands, on any lists, all or none of them",
 		how: writes, body: api.Batch{Commands: []api.Command{{Op: "add", List: "bob", EntryPatch: api.EntryPatch{Title: &dentist.Title}}, {Op: "delete", List: "alice", ID: 3}}},
 		gives: api.BatchResult{Rev: 42, Results: []api.BatchChange{{Op: "add", List: "bob", ID: 1, Entry: &dentist}, {Op: "delete", List: "alice", ID: 3}}},
-		fails: []api.Code{api.CodeNotFound, api.CodePrecondition},
+		fails: []api.Code{api.CodeNotFound, api.CodeMoved, api.CodePrecondition},
 	}},
 }
 

@@ -100,7 +100,7 @@ func (c *Client) CopyEntry(ctx context.Context, list string, id uint64, to strin
 	return write[Entry](ctx, c, http.MethodPost, entryPath(list, id)+"/copy", To{to}, opt)
 }
 
-// DeleteEntry takes an entry away.
+// DeleteEntry puts an entry into the trash of its list.
 func (c *Client) DeleteEntry(ctx context.Context, list string, id uint64, opt WriteOptions) (Meta, error) {
 	return c.drop(ctx, entryPath(list, id), opt)
 }

@@ -108,7 +108,7 @@ type EntryPatch struct {
 	X          json.RawMessage `json:"x,omitempty"`
 }
 
-// Command is one command of a batch: op is add, put, patch, delete, delete_list, move, copy or place. Add and put set
+// Command is one command of a batch: op is add, put, patch, delete, delete_list, move, copy, place, restore or purge. Add and put set
 // what it names, a patch changes it.
 type Command struct {
 	Op   string `json:"op"`
@@ -179,6 +179,49 @@ type Synced struct {
 	Gone    []uint64 `json:"gone,omitempty"`  // that are no longer there
 	Cursor  string   `json:"cursor"`          // for the next call
 	More    bool     `json:"more,omitempty"`  // there is more already
+}
+
+// Trashed is an entry of the trash, as it was when it was deleted.
+type Trashed struct {
+	Entry
+	Deleted    time.Time `json:"deleted"`
+	DeletedRev uint64    `json:"deleted_rev"`
+	With       uint64    `json:"with,omitempty"` // the entry that took it along
+}
+
+// Trash is a page of the trash of a list, by id.
+type Trash struct {
+	List  string    `json:"list"`
+	Trash []Trashed `json:"trash"`
+	Next  string    `json:"next,omitempty"`
+}
+
+// History is a page of the changes of an entry, the newest first.
+type History struct {
+	List    string        `json:"list"`
+	ID      uint64        `json:"id"`
+	Changes []EntryChange `json:"changes"`
+	Next    string        `json:"next,omitempty"`
+}
+
+// EntryChange is what one command changed in an entry: op is patch (by whatever command), delete or restore.
+type EntryChange struct {
+	Rev    uint64                 `json:"rev"`
+	Time   time.Time              `json:"time"`
+	By     string                 `json:"by,omitempty"` // who changed it
+	Op     string                 `json:"op"`
+	Fields map[string]FieldChange `json:"fields"`
+}
+
+// FieldChange is the JSON of a field before and after a change; null for none.
+type FieldChange struct {
+	From json.RawMessage `json:"from"`
+	To   json.RawMessage `json:"to"`
+}
+
+// Undo is the body of POST /v1/undo: the rev to undo.
+type Undo struct {
+	Rev uint64 `json:"rev"`
 }
 
 // Cluster is the group as the node that answers sees it.
