@@ -209,7 +209,10 @@ func (r *reader) result() (res Result) {
 // EncodeTodo returns the payload of a TypeTodo command, in version 2. What version 1 can say is the same
 // bytes in both, so that a request with a key is the same whichever version it is sent in.
 func EncodeTodo(cmd *todo.Command) []byte {
-	b := appendBool(make([]byte, 0, 64+64*len(cmd.Ops)), cmd.Batch)
+	b := append(make([]byte, 0, 64+64*len(cmd.Ops)), commandFlags(cmd))
+	if cmd.Choice != "" {
+		b = appendBytes(b, cmd.Choice)
+	}
 	b = binary.AppendUvarint(b, uint64(len(cmd.Ops)))
 	for i := range cmd.Ops {
 		op := &cmd.Ops[i]
@@ -236,11 +239,31 @@ func appendTags(b []byte, tags []todo.Tag) []byte {
 	return b
 }
 
+// A command has one byte of flags. Version 1 knew only the first.
+const (
+	batchFlag  = 1
+	choiceFlag = 2
+)
+
+func commandFlags(cmd *todo.Command) (f byte) {
+	if cmd.Batch {
+		f |= batchFlag
+	}
+	if cmd.Choice != "" {
+		f |= choiceFlag
+	}
+	return f
+}
+
 // DecodeTodo is the reverse of EncodeTodo. It fails with ErrDamaged, or with ErrUnknown at an
 // operation or a field that this program does not know: to leave it out would be to diverge.
 func DecodeTodo(b []byte) (cmd todo.Command, err error) {
 	r := &reader{b: b}
-	cmd.Batch = r.bool()
+	f := r.byte()
+	if cmd.Batch = f&batchFlag != 0; f&choiceFlag != 0 {
+		cmd.Choice = r.string()
+	}
+	r.bad = r.bad || f != commandFlags(&cmd)
 	cmd.Ops = make([]todo.Op, r.count(9))
 	for i := range cmd.Ops {
 		op := &cmd.Ops[i]

@@ -100,6 +100,13 @@ var glossary = openapi.Words{
 	"ListPatch.title": {Description: "Shown instead of the name.", MaxLength: todo.MaxTitle},
 	"ListPatch.name":  {Description: "Its new name: one that no other list ever had.", MinLength: 1, MaxLength: todo.MaxListName},
 
+	// Bulk.
+	"Bulk.op": {Description: "What to do.", Enum: []any{"patch", "tag", "untag", "delete", "move", "copy"}},
+	"filter":  {Description: "Which entries, in the language of the parameter filter.", MinLength: 1, MaxLength: filter.MaxBytes},
+	"Bulk.to": {Description: "The list that the entries go to.", MaxLength: todo.MaxListName},
+	"dry_run": {Type: truth, Description: "Say what would be changed, and change nothing."},
+	"ids":     {Description: "Of the entries that were changed, or would be."},
+
 	"results":   {Description: "One for each command, in their order."},
 	"entry":     {Description: "The entry after it; absent after a delete."},
 	"?limit":    {Type: number, Description: "The most rows of a page.", Minimum: openapi.Int(1), Maximum: openapi.Int(todo.MaxPage), Default: todo.DefaultPage},

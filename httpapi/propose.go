@@ -21,7 +21,7 @@ const maxWorkings = 10
 // or not, for Apply refuses what was worked out from another rev. Then it is worked out anew, from a replica that has
 // seen what the refusal has.
 func (req *request) propose(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error) {
-	if !propose.Does(&cmd) {
+	if !propose.Does(&cmd) && req.choose == nil {
 		return req.s.node.Write(ctx, cmd, opt)
 	}
 	reader, err := req.zone()
@@ -41,20 +41,30 @@ func (req *request) propose(ctx context.Context, cmd todo.Command, opt server.Wr
 			return fsm.Result{}, err
 		}
 		res, err := req.s.node.Write(ctx, worked, opt)
-		if err != nil || res.Code != todo.Outdated || try == maxWorkings || cmd.Ops[res.At].At != 0 {
+		if err != nil || res.Code != todo.Outdated || try == maxWorkings || req.choose == nil && cmd.Ops[res.At].At != 0 {
 			return res, err
 		}
 		seen = res.Rev
 	}
 }
 
-// repeats works a command out from this node's replica once that has a rev.
+// repeats works a command out from this node's replica once that has a rev. What a request chooses from must not be
+// behind: entries that were acknowledged before it would be left out.
 func (req *request) repeats(ctx context.Context, cmd *todo.Command, rev uint64, reader *time.Location) error {
-	r, err := req.s.node.Read(ctx, server.ReadOptions{Level: server.Stale, MinRev: rev})
+	level := server.Stale
+	if req.choose != nil {
+		level = server.Linearizable
+	}
+	r, err := req.s.node.Read(ctx, server.ReadOptions{Level: level, MinRev: rev})
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	if req.choose != nil {
+		if err := req.choose(ctx, r, cmd); err != nil {
+			return err
+		}
+	}
 	return propose.Repeats(cmd, r.Entry, req.s.cfg.Now(), reader)
 }
 

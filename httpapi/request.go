@@ -42,8 +42,9 @@ type request struct {
 	route   string
 	vars    map[string]string // of the path, still escaped
 	query   query
-	cut     bool // the answer broke off: what was sent of it must not look complete
-	applied bool // its command took effect, whatever fails after that
+	cut     bool                                                        // the answer broke off: what was sent of it must not look complete
+	choose  func(context.Context, *server.Reading, *todo.Command) error // sets the operations of its command; nil: it has them
+	applied bool                                                        // its command took effect, whatever fails after that
 }
 
 // recorder remembers the status for the metrics.

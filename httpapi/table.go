@@ -98,6 +98,11 @@ var entryRoutes = []route{
 		id: "copyEntry", does: "Copy an entry into a list", more: "With all below it. The copy has no uid.",
 		how: writes | tagged | located, body: api.To{To: "eve"}, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
+	{http.MethodPost, "/v1/lists/{list}/bulk", postBulk, bulkParams, about{
+		id: "bulk", does: "Do one thing to all entries that a filter chooses",
+		more: "All or none, as one command of at most 1,000 entries; more are refused with 409. What is below a chosen entry goes along where it is deleted, moved or copied.",
+		how:  writes, body: api.Bulk{Filter: "done & updated<today-30", Op: "delete"}, gives: api.BulkResult{Rev: 42, IDs: []uint64{1, 7}},
+	}},
 	{http.MethodPost, "/v1/batch", postBatch, doParams, about{
 		id: "batch", does: "Several commands, on any lists, all or none of them",
 		how: writes, body: api.Batch{Commands: []api.Command{{Op: "add", List: "bob", EntryPatch: api.EntryPatch{Title: &dentist.Title}}, {Op: "delete", List: "alice", ID: 3}}},

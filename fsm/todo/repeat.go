@@ -23,6 +23,10 @@ func (op *Op) Does() bool {
 // Asked is the command as the client asked for it: without what was worked out for it, which may be another
 // the next time, though the request is the same. It reports whether that is less than there is.
 func (c Command) Asked() (Command, bool) {
+	if c.Choice != "" {
+		c.Ops = nil
+		return c, true
+	}
 	worked := func(op Op) bool { return op.At != 0 || op.Next != nil }
 	if !slices.ContainsFunc(c.Ops, worked) {
 		return c, false

@@ -195,6 +195,9 @@ func (op *Op) First() bool {
 
 // First reports whether version 1 of the commands can say the command.
 func (c *Command) First() bool {
+	if c.Choice != "" {
+		return false
+	}
 	for i := range c.Ops {
 		if !c.Ops[i].First() {
 			return false
@@ -208,7 +211,10 @@ func (c *Command) First() bool {
 type Command struct {
 	Ops   []Op
 	Batch bool // asked for as a batch, and answered as one
-	Rules Rules
+	// Choice stands for a request whose operations were chosen for it, which may be others the next time: requests are
+	// the same if their choices are. "": the operations are what was asked for.
+	Choice string
+	Rules  Rules
 }
 
 // Rules is the version of the commands that a command was logged as: what it does never changes.

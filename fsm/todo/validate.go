@@ -84,7 +84,7 @@ func Date(date string) error {
 // each operation, which may change it too: what needs zones is judged in packages above this one.
 // In a batch the error names the command by its place. For use before proposing only.
 func (c *Command) Check(more ...func(*Op) error) error {
-	if len(c.Ops) == 0 {
+	if len(c.Ops) == 0 && c.Choice == "" {
 		return invalid("commands", "must not be empty")
 	}
 	if len(c.Ops) > MaxBatch {

@@ -16,7 +16,7 @@ type WriteOptions struct {
 	Key         string // Idempotency-Key; one is made if it is ""
 	IfMatch     string // do it only if what it is about still has one of these ETags
 	IfNoneMatch string // ... or has none of these; "*" is any
-	TZ          string // for PutEntry, PatchEntry and Batch: whose today it is, an IANA name; UTC by default
+	TZ          string // for PutEntry, PatchEntry, Batch and Bulk: whose today it is, an IANA name; UTC by default
 }
 
 // ReadOptions go with a read; the zero value is a linearizable one.
@@ -175,6 +175,11 @@ func (c *Client) DeleteList(ctx context.Context, list string, opt WriteOptions) 
 // Batch has several commands done, wholly or not at all.
 func (c *Client) Batch(ctx context.Context, b Batch, opt WriteOptions) (BatchResult, Meta, error) {
 	return write[BatchResult](ctx, c, http.MethodPost, "/v1/batch", b, opt)
+}
+
+// Bulk does one thing to all entries of a list that a filter chooses.
+func (c *Client) Bulk(ctx context.Context, list string, b Bulk, opt WriteOptions) (BulkResult, Meta, error) {
+	return write[BulkResult](ctx, c, http.MethodPost, listPath(list)+"/bulk", b, opt)
 }
 
 // read is every read of lists: decode into a T at the level asked for.

@@ -135,6 +135,22 @@ type To struct {
 	To string `json:"to"`
 }
 
+// Bulk is the body of POST /v1/lists/{list}/bulk: one thing that is done to all entries that a filter chooses, at most 1,000.
+// Op is patch (with the fields to set), tag or untag (with tags), delete, move or copy (with to).
+type Bulk struct {
+	Filter string `json:"filter"`
+	Op     string `json:"op"`
+	EntryPatch
+	To     string `json:"to,omitempty"`
+	DryRun bool   `json:"dry_run,omitempty"` // say what would be changed, and change nothing
+}
+
+// BulkResult answers it with the ids of the entries that were changed, or would be.
+type BulkResult struct {
+	Rev uint64   `json:"rev"`
+	IDs []uint64 `json:"ids"`
+}
+
 // Batch is the body of POST /v1/batch: done wholly or not at all.
 type Batch struct {
 	Commands []Command `json:"commands"`
