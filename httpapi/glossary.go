@@ -104,7 +104,6 @@ var glossary = openapi.Words{
 	"Bulk.op": {Description: "What to do.", Enum: []any{"patch", "tag", "untag", "delete", "move", "copy"}},
 	"filter":  {Description: "Which entries, in the language of the parameter filter.", MinLength: 1, MaxLength: filter.MaxBytes},
 	"Bulk.to": {Description: "The list that the entries go to.", MaxLength: todo.MaxListName},
-	"dry_run": {Type: truth, Description: "Say what would be changed, and change nothing."},
 	"ids":     {Description: "Of the entries that were changed, or would be."},
 
 	"results":   {Description: "One for each command, in their order."},
