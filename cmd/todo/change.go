@@ -39,7 +39,7 @@ func (a *app) doneOrNot(done bool, cmd *cobra.Command) *cobra.Command {
 		}
 		what := "not done"
 		if done {
-			what = "done"
+			what, opt.TZ = "done", zone(a.now()) // the next date may be counted from today
 		}
 		if len(ids) == 1 {
 			e, _, err := c.PatchEntry(ctx, list, ids[0], api.EntryPatch{Done: &done}, opt)

@@ -57,6 +57,7 @@ changed there, if the entry is still the same; if it is not, the text is kept an
 		case file != "":
 			return cli.UsageError("--file goes without the flags that change fields")
 		}
+		opt.TZ = zone(a.now())
 		e, _, err := c.PatchEntry(ctx, list, id, p, opt)
 		if err != nil {
 			return err
@@ -99,6 +100,7 @@ func (a *app) editText(ctx context.Context, c *api.Client, cmd *cobra.Command, l
 	}
 	ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
 	defer cancel()
+	opt.TZ = zone(a.now())
 	e, _, err := c.PatchEntry(ctx, list, id, p, opt)
 	switch {
 	case lost(err):

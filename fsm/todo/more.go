@@ -64,7 +64,8 @@ func (e *Entry) With(f *Fields) Entry {
 	return with
 }
 
-// set returns what old becomes when the named fields are set as in f. What is not settable stays.
+// set returns what old becomes when the named fields are set as in f. What is not settable stays; what only says more of a
+// field goes with it.
 func (old *More) set(names FieldSet, f *More) *More {
 	m, f := *old.Get(), f.Get()
 	if names&FieldNotes != 0 {
@@ -99,6 +100,12 @@ func (old *More) set(names FieldSet, f *More) *More {
 	}
 	if names&FieldX != 0 {
 		m.X = f.X
+	}
+	if m.Time == "" && names&FieldTime != 0 && names&FieldTZ == 0 {
+		m.TZ = ""
+	}
+	if m.Repeat == "" && names&FieldRepeat != 0 && names&FieldRepeatFrom == 0 {
+		m.RepeatFrom = FromDue
 	}
 	return m.Tidy()
 }

@@ -73,6 +73,31 @@ func TestOutdated(t *testing.T) {
 	}
 }
 
+// What only says more of a field goes with it, unless the patch says otherwise.
+func TestFieldsThatGoTogether(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  FieldSet
+		f    More
+		code Code
+		want More
+	}{
+		"a time takes its zone along":           {FieldTime, More{}, OK, More{Repeat: "FREQ=DAILY", RepeatFrom: FromDone}},
+		"a repeat takes along from when":        {FieldRepeat, More{}, OK, More{Time: "07:00", TZ: "UTC"}},
+		"another time leaves the zone":          {FieldTime, More{Time: "08:00"}, OK, More{Time: "08:00", TZ: "UTC", Repeat: "FREQ=DAILY", RepeatFrom: FromDone}},
+		"a zone that is named needs its time":   {FieldTime | FieldTZ, More{TZ: "Europe/Berlin"}, Unfit, More{}},
+		"from when, if named, needs its repeat": {FieldRepeat | FieldRepeatFrom, More{RepeatFrom: FromDone}, Unfit, More{}},
+	} {
+		m := newMemory()
+		op := add("bob", "Bins", "2026-11-28")
+		op.Fields.More = &More{Time: "07:00", TZ: "UTC", Repeat: "FREQ=DAILY", RepeatFrom: FromDone}
+		m.do(Command{Ops: []Op{op}, Rules: Rules2})
+		out := m.do(Command{Ops: []Op{patch("bob", 1, Fields{Set: c.set, More: &c.f})}, Rules: Rules2})
+		if out.Code != c.code || c.code == OK && !reflect.DeepEqual(*out.Items[0].Entry.More, c.want) {
+			t.Errorf("%s: %d, %+v", name, out.Code, out.Items[0].Entry.More)
+		}
+	}
+}
+
 // Doing it once and for all is to take the repeat away with it.
 func TestDoneForAll(t *testing.T) {
 	m := chore(t)
