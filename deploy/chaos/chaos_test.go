@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -60,6 +61,17 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// followed has a follower hear of changes.
+func followed(r *run, ids ...string) {
+	f := &follower{l: r.load, stop: func() {}, first: 1, last: 1, id: "1", told: map[uint64]api.Change{}, nodes: map[string]bool{}}
+	for _, id := range ids {
+		f.heard("n1", id, fmt.Sprintf(`{"rev":%s,"items":[{"op":"add","list":"bob","id":1,"entry":{"title":"x"}}]}`, id[2:]))
+	}
+	if err := f.check(); err != nil {
+		r.find("%v", err)
+	}
+}
+
 // What the checks must find, in what nodes say.
 func TestFindings(t *testing.T) {
 	cluster := func(id string, term uint64) api.Cluster { return api.Cluster{ID: id, Leader: id, Term: term} }
@@ -95,12 +107,18 @@ func TestFindings(t *testing.T) {
 			r.watch.heard(&node{id: "n1"}, "boot.1", `{"type":"node_up"}`)
 			r.watch.heard(&node{id: "n1"}, "other.1", `{"type":"node_up"}`)
 		}, ""},
-		"a read at a higher rev":       {judge(answered(200, "7", ""), 6), ""},
-		"a read that goes back":        {judge(answered(200, "5", ""), 6), "shows rev 5"},
-		"an answer without a rev":      {judge(answered(200, "", ""), 0), "without Todod-Index"},
-		"a refusal with its outcome":   {judge(answered(503, "", `{"outcome":"not_applied"}`), 0), ""},
-		"a refusal of a defect":        {judge(answered(500, "", `{"outcome":"unknown"}`), 0), "500"},
-		"an outcome that there is not": {judge(answered(503, "", `{"outcome":"perhaps"}`), 0), "perhaps"},
+		"a read at a higher rev":         {judge(answered(200, "7", ""), 6), ""},
+		"a read that goes back":          {judge(answered(200, "5", ""), 6), "shows rev 5"},
+		"an answer without a rev":        {judge(answered(200, "", ""), 0), "without Todod-Index"},
+		"a refusal with its outcome":     {judge(answered(503, "", `{"outcome":"not_applied"}`), 0), ""},
+		"a refusal of a defect":          {judge(answered(500, "", `{"outcome":"unknown"}`), 0), "500"},
+		"an outcome that there is not":   {judge(answered(503, "", `{"outcome":"perhaps"}`), 0), "perhaps"},
+		"changes in order":               {func(r *run) { followed(r, "7.2", "7.3") }, ""},
+		"a change is missing":            {func(r *run) { followed(r, "7.2", "7.4") }, "the change 7.4 after 7.2"},
+		"a change is told twice":         {func(r *run) { followed(r, "7.2", "7.2") }, "the change 7.2 after 7.2"},
+		"a change of another epoch":      {func(r *run) { followed(r, "7.2", "8.3") }, "the change 8.3 after 7.2"},
+		"a change that was acknowledged": {func(r *run) { r.load.revs[2] = `POST /x {"title":"x"}`; followed(r, "7.2") }, ""},
+		"a change that is another":       {func(r *run) { r.load.revs[2] = `PUT /x {"title":"y"}`; followed(r, "7.2") }, `rev 2 is PUT /x {"title":"y"}`},
 		"a rev given twice": {func(r *run) {
 			c := &client{l: r.load}
 			c.changed(answered(201, "3", ""), 1, "one")

@@ -36,6 +36,11 @@ func (r *run) check(l *load) error {
 	if err := l.lists.Check(history.Lists, checkTime, filepath.Join(r.dir, "lists.html")); err != nil {
 		r.find("lists: %v", err)
 	}
+	for _, f := range l.followers {
+		if err := f.check(); err != nil {
+			return err
+		}
+	}
 	for _, one := range r.watch.complete() {
 		r.find("nobody told that %s led", one)
 	}

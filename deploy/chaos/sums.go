@@ -16,6 +16,7 @@ type sums struct {
 	Refused  int64
 	Unknown  int64
 	Replays  int64
+	Told     int64 // changes that were followed
 	Restores int
 	Checked  int // operations in the histories
 	Seconds  []second
@@ -43,8 +44,8 @@ func (s sums) faults() (all int) {
 }
 
 func (s sums) String() string {
-	return fmt.Sprintf("%d faults of %d kinds, %d operations decided (%d writes acknowledged, %d reads, %d refused), %d unknown, %d replays, %d restores",
-		s.faults(), len(s.Faults), s.Acks+s.Reads+s.Refused, s.Acks, s.Reads, s.Refused, s.Unknown, s.Replays, s.Restores)
+	return fmt.Sprintf("%d faults of %d kinds, %d operations decided (%d writes acknowledged, %d reads, %d refused), %d unknown, %d replays, %d changes followed, %d restores",
+		s.faults(), len(s.Faults), s.Acks+s.Reads+s.Refused, s.Acks, s.Reads, s.Refused, s.Unknown, s.Replays, s.Told, s.Restores)
 }
 
 // summary ends a run in a few lines.
