@@ -31,6 +31,7 @@ type engine struct {
 	term       atomic.Pointer[term] // this node's leadership, once it is usable
 	boot       string               // of this engine: the session's, whose numbers begin anew with it
 	sendings   sendings
+	held       held
 	numbers    numbers
 	opening    chan struct{} // a token while the session is being opened
 	forwarder  *forwarder
@@ -204,7 +205,7 @@ func (e *engine) startRaft(found bool) (err error) {
 	if e.cache, err = raft.NewLogCache(logCache, e.logs); err != nil {
 		return err
 	}
-	snaps := e.replica.Snapshots()
+	snaps := e.held.snapshots(e.replica.Snapshots())
 	if found {
 		has, err := raft.HasExistingState(e.cache, e.logs, snaps)
 		if err != nil {
@@ -317,7 +318,7 @@ func (e *engine) compact() {
 		if err1 != nil || err2 != nil {
 			continue // reported by the log itself
 		}
-		if last-first < e.node.cfg.TrailingLogs+e.node.cfg.SnapshotEntries && e.logs.bytes.Load() < snapshotBytes || last == tried {
+		if last-first < e.node.cfg.TrailingLogs+e.node.cfg.SnapshotEntries && e.logs.bytes.Load() < snapshotBytes || last == tried || e.keepsLog() {
 			continue
 		}
 		tried = last

@@ -66,6 +66,7 @@ func (s *sendings) loops() (n int) {
 // is a pause after each, and a short one: the log is cut meanwhile, and what comes late is too old again.
 func (e *engine) sent(to string) {
 	e.node.metrics.snapshots.Inc()
+	e.held.came(to)
 	count, tell := e.sendings.add(to)
 	if tell {
 		e.node.event(SnapshotLoop, to, e.raft.CurrentTerm())

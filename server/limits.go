@@ -44,6 +44,10 @@ const (
 	// snapshotEntries and snapshotBytes of log since the last snapshot call for a new one.
 	snapshotEntries = 8192
 	snapshotBytes   = 32 << 20
+	// heldBytes is how far the log may grow while a node gets the replica and what follows it, and heldFor how long a
+	// node may take for what follows.
+	heldBytes = 8 * snapshotBytes
+	heldFor   = time.Minute
 	// compactEvery is how often that is looked at: also a node that lives for a second only cuts its log.
 	compactEvery = 250 * time.Millisecond
 

@@ -20,6 +20,7 @@ type transport struct {
 	handle func(raft.RPC) // Raft's own handler of heartbeats
 	// sent is told when a replica came to a peer; install takes one that came here, and says whether to go on.
 	sent    func(to string)
+	hasAll  func(id string) // told when a peer has got all that the log held
 	install func(raft.RPC, *raft.InstallSnapshotRequest) bool
 	coming  func(*raft.InstallSnapshotRequest, io.Reader) io.Reader     // its replica
 	fit     func(*raft.AppendEntriesRequest) *raft.AppendEntriesRequest // makes of a message what Raft may act on
@@ -40,7 +41,7 @@ var (
 
 func newTransport(e *engine) *transport {
 	n := e.node
-	t := &transport{term: &e.logs.term, sent: e.sent, install: e.install, coming: e.coming, fit: e.fit, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
+	t := &transport{term: &e.logs.term, sent: e.sent, hasAll: e.held.hasAll, install: e.install, coming: e.coming, fit: e.fit, in: make(chan raft.RPC), closed: make(chan struct{}), start: time.Now()}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.port.RaftLayer(), MaxPool: 3, Timeout: transportTimeout,
 		Logger: newHclogger(n.log), MsgpackUseNewTimeFormat: true,
@@ -226,6 +227,7 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, to raft.ServerAddres
 	if err != nil {
 		return nil, err
 	}
+	t.hasAll(string(id)) // until then Raft sends one message at a time
 	return pipeline{p}, nil
 }
 
