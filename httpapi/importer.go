@@ -161,6 +161,9 @@ func (im *importer) plan(part []*item) (*plan, error) {
 		op := todo.Op{Kind: todo.Add, List: im.list, Fields: it.fields}
 		if there {
 			op.Kind, op.ID, op.At, op.Fields.Set = todo.Patch, old.ID, old.Rev, it.set
+			if op.Does() {
+				op.Next = &todo.Next{} // it becomes what the file says: done, whether it repeats or not
+			}
 			p.ids[i] = old.ID
 		}
 		parent, parentOf, known := im.parent(r, it, made)

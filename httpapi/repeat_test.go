@@ -213,3 +213,32 @@ func TestTwoDoTheSame(t *testing.T) {
 		t.Errorf("%+v, want %s", e, want)
 	}
 }
+
+// A file says what an entry is, and not that somebody did it: what it has as done is done.
+func TestAFileThatHasARepeatDone(t *testing.T) {
+	w := newWorld(t, saturday)
+	const list = "/v1/lists/bob"
+	w.do("POST", list+"/entries", `{"title":"Bins","date":"2026-11-28","repeat":"FREQ=DAILY","uid":"a@example"}`).want(201, "")
+	file := w.do("GET", list+"/export?format=json", "").want(200, "").body
+	file = strings.ReplaceAll(file, `"done":false`, `"done":true`)
+	for _, want := range []string{`"changed":1`, `"left":1`} { // the second time it is as it is
+		if got := w.do("POST", list+"/import?format=json", file).want(200, ""); !strings.Contains(got.body, want) {
+			t.Errorf("answered %s, want %s", got.body, want)
+		}
+		if e := w.entry(list + "/entries/1"); !e.Done || e.Date != "2026-11-28" || e.Repeat != "FREQ=DAILY" || e.Rev != 2 {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestDoingAllThatAFilterChooses(t *testing.T) {
+	w := newWorld(t, saturday)
+	for _, fields := range []string{`"date":"2026-11-20","repeat":"FREQ=WEEKLY;COUNT=3"`, `"date":"2026-11-21"`, `"date":"2026-11-22","repeat":"FREQ=DAILY;COUNT=1"`} {
+		w.do("POST", "/v1/lists/bob/entries", `{"title":"a","tags":["x"],`+fields+`}`).want(201, "")
+	}
+	w.do("POST", "/v1/lists/bob/bulk", `{"filter":"#x & overdue","op":"patch","done":true}`).want(200, `{"rev":4,"ids":[1,2,3]}`)
+	w.do("GET", "/v1/lists/bob", "").want(200, `{"name":"bob","entries":3,"open":1,"rev":4}`)
+	if e := w.entry("/v1/lists/bob/entries/1"); e.Done || e.Date != "2026-11-27" || e.Repeat != "FREQ=WEEKLY;COUNT=2" {
+		t.Errorf("%+v", e)
+	}
+}
