@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"todod/fsm/todo"
+	"todod/fsm/todo/due"
 	"todod/httpapi/api"
 	"todod/httpapi/format"
 	"todod/server"
@@ -24,6 +25,10 @@ func getExport(req *request) error {
 		return err
 	}
 	f, err := req.format()
+	if err != nil {
+		return err
+	}
+	zone, err := req.fileZone()
 	if err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func getExport(req *request) error {
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noCache
 	h["Content-Disposition"] = []string{`attachment; filename="list` + f.Suffix + `"; filename*=UTF-8''` + url.PathEscape(list) + f.Suffix}
-	enc, err := f.Encoder(x, format.Head{List: list, Rev: l.Rev, Made: time.Now()})
+	enc, err := f.Encoder(x, format.Head{List: list, Rev: l.Rev, Made: time.Now(), Zone: zone})
 	if err == nil {
 		err = x.entries(enc)
 	}
@@ -98,6 +103,15 @@ func (req *request) format() (*format.Format, error) {
 	names := format.Names()
 	last := len(names) - 1
 	return nil, &todo.Invalid{Field: "format", Reason: "must be " + strings.Join(names[:last], ", ") + " or " + names[last]}
+}
+
+// fileZone is the zone that a file of instants was made in, or is made for.
+func (req *request) fileZone() (*time.Location, error) {
+	name, given := req.query.get("tz")
+	if !given {
+		return time.UTC, nil
+	}
+	return due.Zone(name)
 }
 
 // formatNames are those of all formats, for the description.

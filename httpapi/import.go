@@ -56,6 +56,10 @@ func newImporter(req *request) (*importer, error) {
 	if err != nil {
 		return nil, err
 	}
+	zone, err := req.fileZone()
+	if err != nil {
+		return nil, err
+	}
 	dry, err := req.query.flag("dry_run")
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func newImporter(req *request) (*importer, error) {
 	if err != nil {
 		return nil, err
 	}
-	im := &importer{req: req, list: list, file: f, dry: dry != nil && *dry, key: key, seed: maphash.MakeSeed(), known: map[uint64]target{}, ids: map[uint64]uint64{}}
+	im := &importer{req: req, list: list, file: f, zone: zone, dry: dry != nil && *dry, key: key, seed: maphash.MakeSeed(), known: map[uint64]target{}, ids: map[uint64]uint64{}}
 	im.report = report{list: list, format: f.Name, dry: im.dry}
 	return im, nil
 }
@@ -92,7 +96,7 @@ func (b *body) Read(p []byte) (int, error) {
 // run reads a file to its end, part by part. What stands before the place where it cannot be read any further is as good
 // as ever.
 func (im *importer) run(from io.Reader) error {
-	dec := im.file.Decoder(from)
+	dec := im.file.Decoder(from, im.zone)
 	for {
 		part, end, err := im.read(dec)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"reflect"
+	"time"
 
 	"todod/fsm"
 	"todod/fsm/todo"
@@ -24,6 +25,7 @@ type importer struct {
 	req   *request
 	list  string
 	file  *format.Format
+	zone  *time.Location // where it was made
 	dry   bool
 	key   string
 	names format.Namer

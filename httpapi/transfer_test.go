@@ -70,7 +70,7 @@ func TestExportsComeIn(t *testing.T) {
 		"notes":"bring\ncard","repeat":"FREQ=YEARLY;UNTIL=20301231","remind":["-PT15M"],"x":{"b":1,"a":{"ical":[]}}},
 		{"id":2,"title":"=1+1 @home due:2026-01-01","parent":3},{"id":3,"title":"x","done":true,"uid":"u 3"},{"id":4,"title":"over","parent":2}]`)
 	w.add("bob", "added by hand", "2018-12-19")
-	for _, f := range []string{"json", "csv", "todotxt", "ical"} {
+	for _, f := range []string{"json", "csv", "todotxt", "ical", "taskwarrior"} {
 		file := w.do("GET", "/v1/lists/bob/export?format="+f, "").want(http.StatusOK, "").has("Content-Type", format.Find(f).Type).
 			has("Content-Disposition", `attachment; filename="list`+format.Find(f).Suffix+`"; filename*=UTF-8''bob`+format.Find(f).Suffix).body
 		if r := w.take(f, file); tally(r) != "0 0 5 0 0" {
@@ -87,6 +87,36 @@ func TestExportsComeIn(t *testing.T) {
 			w.sameEntries("bob", f)
 		}
 	}
+}
+
+// Todoist knows those below another one by what stands before them.
+func TestTodoistComesAsATree(t *testing.T) {
+	w := newWorld(t)
+	w.take("json", `[{"id":1,"title":"a"},{"id":2,"title":"c"},{"id":3,"title":"b","parent":1},{"id":4,"title":"d","parent":2}]`)
+	file := w.do("GET", "/v1/lists/bob/export?format=todoist", "").want(http.StatusOK, "").body
+	if r := w.do("POST", "/v1/lists/t/import?format=todoist", file).want(http.StatusOK, "").report(); tally(r) != "4 0 0 0 0" {
+		t.Errorf("%+v", r)
+	}
+	var page api.Entries
+	w.do("GET", "/v1/lists/t/entries", "").want(http.StatusOK, "").decode(&page)
+	for i, want := range []string{"a 0", "b 1", "c 0", "d 3"} {
+		if e := page.Entries[i]; fmt.Sprint(e.Title, " ", e.Parent) != want {
+			t.Errorf("%d is %+v, want %s", i, e, want)
+		}
+	}
+	if r := w.do("POST", "/v1/lists/t/import?format=todoist", file).want(http.StatusOK, "").report(); tally(r) != "0 0 4 0 0" {
+		t.Errorf("again: %+v", r)
+	}
+	// Midnight where a file of Taskwarrior was made is a date.
+	w.do("POST", "/v1/lists/w/import?format=taskwarrior&tz=Europe/Berlin", `[{"uuid":"u","description":"a","due":"20261218T230000Z"}]`).want(http.StatusOK, "")
+	w.do("GET", "/v1/lists/w/entries", "").want(http.StatusOK, "").decode(&page)
+	if e := page.Entries[0]; e.Date != "2026-12-19" || e.Time != "" {
+		t.Errorf("%+v", e)
+	}
+	if out := w.do("GET", "/v1/lists/w/export?format=taskwarrior&tz=Europe/Berlin", "").want(http.StatusOK, "").body; !strings.Contains(out, `"due":"20261218T230000Z"`) {
+		t.Errorf("%s", out)
+	}
+	w.do("POST", "/v1/lists/w/import?format=taskwarrior&tz=Mars", "[]").problem(api.CodeInvalid, "not_applied", "tz")
 }
 
 // sameEntries checks that two lists are alike in all that can be set but the ids.

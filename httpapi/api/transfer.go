@@ -9,13 +9,14 @@ import (
 )
 
 // Export asks for a list as a file of a format: json, csv, todotxt, ical and others. All of it is as it was at one rev. Its Size
-// is -1. A Read that fails leaves half a file. The context's end breaks it off; the client's patience is for its beginning.
-func (c *Client) Export(ctx context.Context, list, format string, opt ReadOptions) (*Download, error) {
+// is -1. tz is the zone whose midnight a date begins with, for formats that know instants only; "" is UTC. A Read that fails leaves half a file. The context's end breaks it off; the client's patience is for its beginning.
+func (c *Client) Export(ctx context.Context, list, format, tz string, opt ReadOptions) (*Download, error) {
 	path := listPath(list) + "/export"
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
 	r := call{method: http.MethodGet, path: path, query: url.Values{"format": {format}}, header: http.Header{}, again: true}
+	set(r.query, "tz", tz)
 	set(r.query, "consistency", opt.Consistency)
 	if opt.MinIndex > 0 {
 		r.header.Set("Todod-Min-Index", strconv.FormatUint(opt.MinIndex, 10))
@@ -26,6 +27,7 @@ func (c *Client) Export(ctx context.Context, list, format string, opt ReadOption
 // ImportOptions go with an import; the zero value is good.
 type ImportOptions struct {
 	Key      string           // of the import: a part that was taken under it is not taken twice; one is made if it is ""
+	TZ       string           // the zone in which midnight is a date, for formats that know instants only; UTC if it is ""
 	DryRun   bool             // report what would be done, and do nothing
 	Progress func(sent int64) // is told how many bytes went out; from 0 again when another node is tried
 }
@@ -48,6 +50,7 @@ func (c *Client) Import(ctx context.Context, list, format string, from io.ReadSe
 	}
 	r := call{method: http.MethodPost, path: path, query: url.Values{"format": {format}}, again: true,
 		header: http.Header{"Content-Type": {"application/octet-stream"}, "Idempotency-Key": {opt.Key}}}
+	set(r.query, "tz", opt.TZ)
 	if opt.DryRun {
 		r.query.Set("dry_run", "true")
 	}

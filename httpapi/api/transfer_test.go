@@ -68,15 +68,15 @@ func TestExport(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	c := client(t, Options{}, addr)
-	d, err := c.Export(t.Context(), "a/b", "ical", ReadOptions{Consistency: "stale", MinIndex: 4})
+	d, err := c.Export(t.Context(), "a/b", "ical", "Asia/Tokyo", ReadOptions{Consistency: "stale", MinIndex: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if b, err := io.ReadAll(d); err != nil || string(b) != "/v1/lists/a%2Fb/export?consistency=stale&format=ical 4" || d.Index != 9 {
+	if b, err := io.ReadAll(d); err != nil || string(b) != "/v1/lists/a%2Fb/export?consistency=stale&format=ical&tz=Asia%2FTokyo 4" || d.Index != 9 {
 		t.Errorf("%q %v %+v", b, err, d.Meta)
 	}
-	half, err := c.Export(t.Context(), "bob", "csv", ReadOptions{})
+	half, err := c.Export(t.Context(), "bob", "csv", "", ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ type csvDecoder struct {
 	done    bool
 }
 
-func newCSVDecoder(r *bufio.Reader) Decoder {
+func newCSVDecoder(r *bufio.Reader, _ *time.Location) Decoder {
 	return &csvDecoder{r: csvReader{r: r, line: 1}}
 }
 

@@ -18,10 +18,12 @@ import (
 
 // The names of the formats, as in the query of an export and an import.
 const (
-	JSON = "json"
-	CSV  = "csv"
-	Todo = "todotxt"
-	ICal = "ical"
+	JSON    = "json"
+	CSV     = "csv"
+	Todo    = "todotxt"
+	ICal    = "ical"
+	Task    = "taskwarrior"
+	Todoist = "todoist"
 )
 
 // Entry is an entry on its way in or out.
@@ -37,8 +39,9 @@ type Entry struct {
 // Head is what a file says of its list. Only Encode* uses it all.
 type Head struct {
 	List string
-	Rev  uint64    // of the list, when the export began
-	Made time.Time // when that was
+	Rev  uint64         // of the list, when the export began
+	Made time.Time      // when that was
+	Zone *time.Location // whose midnight a date begins with, for formats that know instants only; nil is UTC
 }
 
 // Encoder writes entries. An error is one of the writer; the file is of no use then.
@@ -89,15 +92,19 @@ type Format struct {
 	Suffix  string // of a file's name, with the dot
 	Tree    bool   // its entries must come with each parent before what is below it, which follows at once
 	encoder func(w io.Writer, h Head) (Encoder, error)
-	decoder func(r *bufio.Reader) Decoder
+	decoder func(r *bufio.Reader, zone *time.Location) Decoder
 }
 
 // Encoder begins a file.
 func (f *Format) Encoder(w io.Writer, h Head) (Encoder, error) { return f.encoder(w, h) }
 
-// Decoder reads a file. A byte order mark before it is skipped.
-func (f *Format) Decoder(r io.Reader) Decoder {
-	return &counted{dec: f.decoder(bufio.NewReaderSize(skipMark(r), 32<<10))}
+// Decoder reads a file. A byte order mark before it is skipped. The zone is that of whoever made the file, for formats
+// that know instants only: midnight there is a date. Nil is UTC.
+func (f *Format) Decoder(r io.Reader, zone *time.Location) Decoder {
+	if zone == nil {
+		zone = time.UTC
+	}
+	return &counted{dec: f.decoder(bufio.NewReaderSize(skipMark(r), 32<<10), zone)}
 }
 
 // formats is the table of all formats.
@@ -106,6 +113,8 @@ var formats = []*Format{
 	{Name: CSV, Type: "text/csv; charset=utf-8", Suffix: ".csv", encoder: newCSVEncoder, decoder: newCSVDecoder},
 	{Name: Todo, Type: "text/plain; charset=utf-8", Suffix: ".txt", encoder: newTodoEncoder, decoder: newTodoDecoder},
 	{Name: ICal, Type: "text/calendar; charset=utf-8", Suffix: ".ics", encoder: newICalEncoder, decoder: newICalDecoder},
+	{Name: Task, Type: "application/json", Suffix: ".json", encoder: newTaskEncoder, decoder: newTaskDecoder},
+	{Name: Todoist, Type: "text/csv; charset=utf-8", Suffix: ".csv", Tree: true, encoder: newTodoistEncoder, decoder: newTodoistDecoder},
 }
 
 // Find returns the format of that name, nil if there is none.

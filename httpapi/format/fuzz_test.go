@@ -44,7 +44,7 @@ func TestBrokenReaders(t *testing.T) {
 	for _, f := range formats {
 		file := encode(t, f, []*Entry{{}})
 		for n := 0; n < len(file); n += 1 + len(file)/50 {
-			dec := f.Decoder(iotest.OneByteReader(io.MultiReader(strings.NewReader(file[:n]), iotest.ErrReader(broken))))
+			dec := f.Decoder(iotest.OneByteReader(io.MultiReader(strings.NewReader(file[:n]), iotest.ErrReader(broken))), nil)
 			for {
 				_, err := dec.Next()
 				if err == nil {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
-	"todod/fsm/todo"
 	"todod/fsm/todo/due"
 )
 
@@ -30,7 +30,7 @@ type icalDecoder struct {
 	done  bool
 }
 
-func newICalDecoder(r *bufio.Reader) Decoder {
+func newICalDecoder(r *bufio.Reader, _ *time.Location) Decoder {
 	return &icalDecoder{r: lineReader{r: r}, zones: map[string]string{}}
 }
 
@@ -204,7 +204,7 @@ func (v *vtodo) take(p *prop, depth int) error {
 	if ours(p) {
 		return icalProps[p.name](v, p)
 	}
-	if v.size += len(p.raw); v.size > todo.MaxX/2 || !clean(p.raw) { // in JSON it may be twice as long
+	if v.size += len(p.raw); v.size > maxKept || !clean(p.raw) {
 		v.size -= len(p.raw)
 		v.e.remark("%.64s could not be kept", p.name)
 		return nil

@@ -73,14 +73,16 @@ func (j *jsonEncoder) Close() error {
 
 type jsonDecoder struct {
 	r     jsonReader
+	read  func(raw []byte) (*Entry, error) // one entry
+	array bool                             // the file is an array and nothing else
 	begun bool
 	bare  bool // an array alone
 	any   bool // an entry was read
 	done  bool
 }
 
-func newJSONDecoder(r *bufio.Reader) Decoder {
-	return &jsonDecoder{r: jsonReader{r: r, line: 1}}
+func newJSONDecoder(r *bufio.Reader, _ *time.Location) Decoder {
+	return &jsonDecoder{r: jsonReader{r: r, line: 1}, read: jsonEntry}
 }
 
 func (d *jsonDecoder) Next() (*Entry, error) {
@@ -105,7 +107,11 @@ func (d *jsonDecoder) Next() (*Entry, error) {
 	if err != nil {
 		return nil, d.ends(err)
 	}
-	e, err := jsonEntry(raw)
+	e, err := d.read(raw)
+	if f, isFault := err.(*Fault); isFault {
+		f.Line = line
+		return nil, f
+	}
 	if err != nil {
 		return nil, fault(line, "%s", err)
 	}
@@ -131,6 +137,9 @@ func (d *jsonDecoder) begin() error {
 		d.bare = true
 		return nil
 	case '{':
+		if d.array {
+			return end(d.r.line, "the file must be a JSON array")
+		}
 	default:
 		return end(d.r.line, "the file must be JSON: an object with entries, or an array of them")
 	}

@@ -210,7 +210,7 @@ func (e *Entry) key(w string) bool {
 
 type todoDecoder struct{ r lineReader }
 
-func newTodoDecoder(r *bufio.Reader) Decoder { return &todoDecoder{lineReader{r: r}} }
+func newTodoDecoder(r *bufio.Reader, _ *time.Location) Decoder { return &todoDecoder{lineReader{r: r}} }
 
 func (t *todoDecoder) Next() (*Entry, error) {
 	for {
