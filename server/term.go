@@ -96,6 +96,7 @@ func (t *term) run() {
 	e.term.Store(t)
 	e.tell()
 	t.done.Go(t.sweep)
+	t.done.Go(t.purge)
 	t.done.Go(t.tend)
 	t.done.Go(t.cleanUp)
 	t.done.Go(t.watchClock)
@@ -178,6 +179,21 @@ func (t *term) sweep() {
 		if t.e.replica.Garbage() > 0 {
 			pause = 20 * time.Millisecond
 			_, _ = t.propose(t.ctx, fsm.TypeSweep, fsm.Sweep{Rows: sweepRows}.Encode()) // tried again
+		}
+		if !wait(t.ctx, pause) {
+			return
+		}
+	}
+}
+
+// purge has the trash and the history taken away that were kept for long enough, a bounded number of rows at a time. The
+// leader only asks: each node judges by the time in the log.
+func (t *term) purge() {
+	for {
+		pause := purgeEvery
+		if now, err := t.e.stamp(); err == nil && t.e.replica.Outlived(now) {
+			pause = 20 * time.Millisecond
+			_, _ = t.propose(t.ctx, fsm.TypePurge, fsm.Purge{Rows: sweepRows}.Encode()) // tried again
 		}
 		if !wait(t.ctx, pause) {
 			return
