@@ -18,14 +18,14 @@ import (
 // A backup is a stream of what users have, not of how a replica keeps it:
 //
 //	"todod backup 1\n" | BackupInfo as a line of JSON
-//	then for each list its record and those of its entries, the keys of requests in the order they
-//	came, and a last record with the counts; each is: kind, version, length (uvarint), payload
+//	then for each list its record and those of its entries, of its trash and of its history; the keys of
+//	requests in the order they came, and a last record with the counts; each is: kind, version, length (uvarint), payload
 //	then SHA-256 of all before it (32 bytes)
 //
-// So a stream that broke never looks whole, and what follows a backup is noticed.
+// That of a group of version 1 has version 1, and neither trash nor history: an older program reads it. So a stream that broke never looks whole, and what follows a backup is noticed.
 const (
 	backupMagic   = "todod backup "
-	backupVersion = 1
+	backupVersion = 2 // the highest that this program reads
 	// maxBackupRecord is far more than any record has: it keeps a damaged length from asking for all memory.
 	maxBackupRecord = 1 << 20
 	maxBackupHead   = 4 << 10
@@ -35,6 +35,8 @@ const (
 const (
 	recList  = 'l' // name, whether it was deleted, highest id ever used, entries, open ones, rev
 	recEntry = 'e' // as appendEntry has it
+	recTrash = 't' // as appendTrashed has it
+	recTrace = 'h' // id of the entry, count, and as appendTrace has it; of each entry the newest first
 	recKey   = 'k' // hash of principal and key, time, fingerprint of the request, result
 	recEnd   = 'z' // backupCounts as JSON
 )
@@ -52,10 +54,11 @@ type BackupInfo struct {
 	Scheduled bool   `json:"scheduled,omitempty"`
 
 	Epoch uint64 `json:"epoch"`
-	Rev   uint64 `json:"rev"`   // it holds all that the epoch had up to here
-	Index uint64 `json:"index"` // of the log entry that the hashes are of
-	Time  int64  `json:"time"`  // the highest leader time by then, Unix ms
-	Chain string `json:"chain"` // of the replica, as GET /v1/hash shows them
+	Rev   uint64 `json:"rev"`             // it holds all that the epoch had up to here
+	Index uint64 `json:"index"`           // of the log entry that the hashes are of
+	Time  int64  `json:"time"`            // the highest leader time by then, Unix ms
+	Needs uint64 `json:"needs,omitempty"` // the version that a group must have to take it; 0: any
+	Chain string `json:"chain"`           // of the replica, as GET /v1/hash shows them
 	Set   string `json:"set"`
 
 	backupCounts
@@ -69,6 +72,8 @@ type backupCounts struct {
 	Entries uint64 `json:"entries"`
 	Deleted uint64 `json:"deleted"` // names kept for their highest ids
 	Keys    uint64 `json:"keys"`
+	Trash   uint64 `json:"trash,omitempty"`
+	Traces  uint64 `json:"traces,omitempty"` // changes in the histories of entries
 }
 
 // Backup writes a backup of all that is applied by now. It flushes first, checks each row and their set
@@ -84,6 +89,9 @@ func (r *Replica) Backup(to io.Writer, about BackupInfo) (_ BackupInfo, err erro
 	}
 	defer tx.Rollback()
 	about.Epoch, about.Rev, about.Index, about.Time = m.Epoch, m.Rev, m.Index, m.Time
+	if m.Group >= 2 {
+		about.Needs = 2
+	}
 	h := m.hash()
 	about.Chain, about.Set = h.Chain, h.Set
 	w := newBackupWriter(to, &about)
@@ -109,7 +117,7 @@ func newBackupWriter(to io.Writer, about *BackupInfo) *backupWriter {
 	if err != nil {
 		w.err = err
 	}
-	w.write(fmt.Appendf(nil, "%s%d\n%s\n", backupMagic, backupVersion, head))
+	w.write(fmt.Appendf(nil, "%s%d\n%s\n", backupMagic, max(1, about.Needs), head))
 	return w
 }
 
@@ -167,6 +175,40 @@ func (w *backupWriter) list(in rows, l todo.List) {
 	if left != 0 && w.err == nil {
 		damagedRow(errors.New("a list has not as many entries as it counts"))
 	}
+	w.trash(in, l.Num)
+	w.traces(in, l.Num)
+}
+
+func (w *backupWriter) trash(in rows, num uint64) {
+	left := in.trashCount(num)
+	in.scan(numKey(tabTrash, num, 0), after(numKey(tabTrash, num)), func(_ string, payload []byte) bool {
+		left--
+		w.about.Trash++
+		w.record(recTrash, payload)
+		return w.err == nil
+	})
+	if left != 0 && w.err == nil {
+		damagedRow(errors.New("a list has not as much trash as it counts"))
+	}
+}
+
+// traces writes the histories of the entries of a list, but for those that are gone and whose history is to be swept.
+func (w *backupWriter) traces(in rows, num uint64) {
+	last, kept := uint64(0), false
+	prefix := numKey(tabHistory, num)
+	in.scan(prefix, after(prefix), func(key string, payload []byte) bool {
+		id := binary.BigEndian.Uint64([]byte(key[1+8:]))
+		if id != last {
+			last = id
+			kept = in.get(numKey(tabEntry, num, id)) != nil || in.get(numKey(tabTrash, num, id)) != nil
+		}
+		if kept {
+			w.about.Traces++
+			w.buf = append(appendUvarints(w.buf[:0], id, ^lastNum(key)), payload...)
+			w.record(recTrace, w.buf)
+		}
+		return w.err == nil
+	})
 }
 
 func (w *backupWriter) key(hash string, at int64, row []byte) {

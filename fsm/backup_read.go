@@ -17,6 +17,9 @@ import (
 	"todod/fsm/todo"
 )
 
+// recKinds are the kinds of record: the first four are all that version 1 has.
+const recKinds = "lekzth"
+
 // ErrNotBackup is a file that is no backup of todod.
 var ErrNotBackup = errors.New("this is not a backup of todod")
 
@@ -31,6 +34,8 @@ type backupKey struct {
 type backupVisitor interface {
 	list(l todo.List, deleted bool) error
 	entry(e todo.Entry) error
+	trash(t todo.Trashed) error
+	trace(id uint64, t Trace) error
 	key(k backupKey) error
 }
 
@@ -74,6 +79,10 @@ type backupReader struct {
 	last       uint64 // id of the last entry
 	list       todo.List
 	named      string // the last list, deleted ones too
+
+	version uint64
+	trashed uint64    // id of the last of the trash of the list
+	traced  [2]uint64 // id and count of the last change of an entry of it
 }
 
 func (r *backupReader) all(to backupVisitor) (BackupInfo, error) {
@@ -118,8 +127,10 @@ func (r *backupReader) head() error {
 	switch v, err := strconv.ParseUint(version, 10, 32); {
 	case err != nil:
 		return damagedBackup("its version cannot be read")
-	case v != backupVersion:
-		return fmt.Errorf("the backup has version %d, this todod reads %d: it is %w", v, backupVersion, ErrUnknown)
+	case v == 0 || v > backupVersion:
+		return fmt.Errorf("the backup has version %d, this todod reads up to %d: it is %w", v, backupVersion, ErrUnknown)
+	default:
+		r.version = v
 	}
 	about, err := r.line()
 	if err != nil {
@@ -127,6 +138,9 @@ func (r *backupReader) head() error {
 	}
 	if err := json.Unmarshal([]byte(about), &r.about); err != nil {
 		return damagedBackup("what it says of itself cannot be read")
+	}
+	if r.about.Needs > backupVersion || max(1, r.about.Needs) != r.version {
+		return damagedBackup("it says that it needs another version of the group than it has")
 	}
 	r.about.backupCounts = backupCounts{}
 	r.about.Size = int64(len(magic) + len(version) + len(about) + 2)
@@ -160,7 +174,7 @@ func (r *backupReader) record() (kind byte, payload []byte, err error) {
 	switch {
 	case err != nil:
 		return 0, nil, err
-	case !strings.ContainsRune("lekz", rune(head[0])), head[1] == 0, size > maxBackupRecord:
+	case !strings.ContainsRune(recKinds[:2+2*r.version], rune(head[0])), head[1] == 0, size > maxBackupRecord:
 		return 0, nil, damagedBackup("a record cannot be read")
 	case head[1] != recordVersion:
 		return 0, nil, fmt.Errorf("the backup has a record %q of version %d: it is %w", head[0], head[1], ErrUnknown)
@@ -190,6 +204,10 @@ func (r *backupReader) take(kind byte, in *reader, to backupVisitor) error {
 		return damagedBackup("a list has not as many entries as it counts")
 	case kind == recList:
 		return r.takeList(in, to)
+	case kind == recTrash:
+		return r.takeTrash(in, to)
+	case kind == recTrace:
+		return r.takeTrace(in, to)
 	}
 	k := backupKey{}
 	if len(in.b) > keyHashSize {
@@ -221,7 +239,10 @@ func (r *backupReader) takeList(in *reader, to backupVisitor) error {
 	default:
 		r.about.Lists++
 	}
-	r.list, r.named, r.left, r.open, r.last = l, l.Name, l.Entries, l.Open, 0
+	r.list, r.named, r.left, r.open, r.last, r.trashed, r.traced = l, l.Name, l.Entries, l.Open, 0, 0, [2]uint64{}
+	if deleted {
+		r.list.LastID = 0 // nothing of it is to come
+	}
 	return to.list(l, deleted)
 }
 
@@ -236,6 +257,29 @@ func (r *backupReader) takeEntry(in *reader, to backupVisitor) error {
 	}
 	r.about.Entries++
 	return to.entry(e)
+}
+
+func (r *backupReader) takeTrash(in *reader, to backupVisitor) error {
+	t := in.trashed()
+	id := t.Entry.ID
+	if in.end() != nil || id <= r.trashed || id > r.list.LastID || t.Rev > r.about.Rev || r.traced[0] != 0 || r.about.Keys != 0 {
+		return damagedBackup("something in the trash cannot be read")
+	}
+	r.trashed = id
+	r.about.Trash++
+	return to.trash(t)
+}
+
+func (r *backupReader) takeTrace(in *reader, to backupVisitor) error {
+	id, count := in.uvarint(), in.uvarint()
+	t := in.trace()
+	if in.end() != nil || id < r.traced[0] || id == r.traced[0] && count >= r.traced[1] || id == 0 || id > r.list.LastID || count == 0 ||
+		t.Rev > r.about.Rev || r.about.Keys != 0 {
+		return damagedBackup("a change of an entry cannot be read")
+	}
+	r.traced = [2]uint64{id, count}
+	r.about.Traces++
+	return to.trace(id, Trace{count, t})
 }
 
 // end compares the counts, and the hash of all with what was read.
@@ -274,10 +318,38 @@ func (c *backupChecker) list(l todo.List, _ bool) error {
 }
 
 func (c *backupChecker) entry(e todo.Entry) error {
-	if todo.Title(e.Title) != nil || e.Date != "" && todo.Date(e.Date) != nil {
+	if todo.Title(e.Title) != nil || !mayHold(e.Date, e.More) {
 		return damagedBackup("an entry holds what none can hold")
 	}
 	return nil
+}
+
+func (c *backupChecker) trash(t todo.Trashed) error {
+	if name, err := todo.ListName(t.List); t.Kind == todo.MovedAway && (err != nil || name != t.List) {
+		return damagedBackup("an entry moved to where none can be")
+	}
+	return c.entry(t.Entry)
+}
+
+func (c *backupChecker) trace(_ uint64, t Trace) error {
+	for _, f := range []*todo.Fields{&t.From, &t.To} {
+		if f.Title != "" && todo.Title(f.Title) != nil || !mayHold(f.Date, f.More) {
+			return damagedBackup("an entry held what none can hold")
+		}
+	}
+	return nil
+}
+
+// mayHold judges what can be judged without zones and rules of repeats.
+func mayHold(date string, more *todo.More) bool {
+	if date != "" && todo.Date(date) != nil {
+		return false
+	}
+	if more == nil {
+		return true
+	}
+	_, err := more.Check()
+	return err == nil
 }
 
 func (c *backupChecker) key(k backupKey) error {

@@ -88,8 +88,8 @@ func TestDamagedBackup(t *testing.T) {
 	if _, err := CheckBackup(io.MultiReader(bytes.NewReader(b), strings.NewReader("x"))); !errors.Is(err, ErrDamaged) {
 		t.Errorf("with something behind it: %v", err)
 	}
-	newer := append([]byte("todod backup 2\n"), b[len("todod backup 1\n"):]...)
-	if _, err := CheckBackup(bytes.NewReader(newer)); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "version 2") {
+	newer := append([]byte("todod backup 3\n"), b[len("todod backup 1\n"):]...)
+	if _, err := CheckBackup(bytes.NewReader(newer)); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "version 3") {
 		t.Errorf("of a newer version: %v", err)
 	}
 	for _, foreign := range []string{"", "\n", "PK\x03\x04 and more than a magic", "{}"} {

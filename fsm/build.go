@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -32,6 +33,8 @@ type builder struct {
 	index []indexRow
 	num   uint64 // of the list whose entries come
 	m     meta
+
+	trashed uint64 // in the trash of that list
 }
 
 func newBuilder(dir string, noSync bool) (*builder, error) {
@@ -119,6 +122,7 @@ func (b *builder) set(key string, row []byte) error {
 }
 
 func (b *builder) list(l todo.List, deleted bool) error {
+	b.endList()
 	if l.Num = 0; !deleted {
 		b.num = b.m.NextList
 		l.Num = b.num
@@ -128,12 +132,49 @@ func (b *builder) list(l todo.List, deleted bool) error {
 }
 
 func (b *builder) entry(e todo.Entry) error {
-	if b.index = indexRows(b.index, b.num, &e); len(b.index) >= buildIndex {
-		if err := b.putIndex(); err != nil {
+	b.index = indexRows(b.index, b.num, &e)
+	if err := b.mayPutIndex(); err != nil {
+		return err
+	}
+	return b.put(numKey(tabEntry, b.num, e.ID), appendEntry(newRow(48+len(e.Title)), &e))
+}
+
+func (b *builder) trash(t todo.Trashed) error {
+	own, all, list := trashKeys(b.num, t.Entry.ID, t.At)
+	if b.tx == nil {
+		if err := b.begin(); err != nil {
 			return err
 		}
 	}
-	return b.put(numKey(tabEntry, b.num, e.ID), appendEntry(newRow(48+len(e.Title)), &e))
+	if b.rows.Get([]byte(numKey(tabEntry, b.num, t.Entry.ID))) != nil {
+		return damagedBackup("an entry is in the trash too")
+	}
+	b.trashed++
+	b.index = append(b.index, indexRow{key: all}, indexRow{key: list})
+	return b.put(own, appendTrashed(newRow(80+len(t.Entry.Title)), &t))
+}
+
+func (b *builder) trace(id uint64, t Trace) error {
+	b.index = append(b.index, indexRow{numKey(tabTraces, t.Rev, b.num, id), t.Count})
+	row := appendTrace(newRow(64), &t.Trace)
+	b.m.HistoryBytes += traceSize(row[1:])
+	return cmp.Or(b.put(numKey(tabHistory, b.num, id, ^t.Count), row), b.mayPutIndex())
+}
+
+// endList puts what a list counts.
+func (b *builder) endList() {
+	if b.trashed > 0 {
+		b.index = append(b.index, indexRow{numKey(tabTrash, b.num), b.trashed})
+		b.trashed = 0
+	}
+}
+
+// mayPutIndex puts the rows of indexes once there are many.
+func (b *builder) mayPutIndex() error {
+	if len(b.index) < buildIndex {
+		return nil
+	}
+	return b.putIndex()
 }
 
 func (b *builder) putIndex() error {
@@ -167,6 +208,7 @@ func (b *builder) key(k backupKey) error {
 // group has that a backup has not.
 func (b *builder) finish(about *BackupInfo) error {
 	b.m.Rev, b.m.Epoch, b.m.Time = about.Rev, about.Epoch, about.Time
+	b.endList()
 	if err := b.putIndex(); err != nil {
 		return err
 	}
@@ -198,5 +240,9 @@ type both [2]backupVisitor
 func (v both) list(l todo.List, deleted bool) error {
 	return errors.Join(v[0].list(l, deleted), v[1].list(l, deleted))
 }
-func (v both) entry(e todo.Entry) error { return errors.Join(v[0].entry(e), v[1].entry(e)) }
-func (v both) key(k backupKey) error    { return errors.Join(v[0].key(k), v[1].key(k)) }
+func (v both) entry(e todo.Entry) error   { return errors.Join(v[0].entry(e), v[1].entry(e)) }
+func (v both) trash(t todo.Trashed) error { return errors.Join(v[0].trash(t), v[1].trash(t)) }
+func (v both) trace(id uint64, t Trace) error {
+	return errors.Join(v[0].trace(id, t), v[1].trace(id, t))
+}
+func (v both) key(k backupKey) error { return errors.Join(v[0].key(k), v[1].key(k)) }

@@ -133,6 +133,8 @@ func (l *lister) entry(e todo.Entry) error {
 	return nil
 }
 
+func (l *lister) trash(todo.Trashed) error  { return nil }
+func (l *lister) trace(uint64, Trace) error { return nil }
 func (l *lister) key(k backupKey) error {
 	l.b = append(append(append(l.b, k.hash...), k.fingerprint...), k.result...)
 	return nil

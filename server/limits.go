@@ -112,6 +112,8 @@ const (
 	minRemoveDeadAfter = 30 * time.Second
 	// sweepRows is how many rows of deleted lists one command takes away.
 	sweepRows = 1000
+	// raisePatience is how long a restore waits for the version of a new group to be raised.
+	raisePatience = 3 * time.Second
 	// purgeEvery is how often a leader looks for trash and history that was kept for long enough, which is days.
 	purgeEvery = 10 * time.Minute
 )

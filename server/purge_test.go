@@ -47,3 +47,33 @@ func TestTrashIsPurged(t *testing.T) {
 		s.check()
 	})
 }
+
+// A backup of a newer group is refused by one with a member that could not read what comes of it, before
+// anything is proposed.
+func TestRestoreThatAGroupCannotReadYet(t *testing.T) {
+	var b []byte
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t)
+		s.group(1)
+		s.await("the version is raised", func() bool { return s.node("n1").engine().replica.GroupVersion() >= 2 })
+		s.adds(1)
+		b = s.backup("n1")
+	})
+	inVersions(t, func(v *versions) {
+		v.sim.adds(1)
+		before := v.node("n1").engine().replica.Hash().Set
+		if _, err := v.restore("n1", b, true); kindOf(err) != KindVersion || AsError(err).Outcome != NotApplied {
+			t.Errorf("it came to %v", err)
+		}
+		if v.node("n1").engine().replica.Hash().Set != before {
+			t.Error("it changed something")
+		}
+		for _, id := range []string{"n1", "n2", "n3"} {
+			v.replace(id, 2)
+		}
+		v.await("the version is raised", func() bool { return v.leader() != nil && v.leader().engine().replica.GroupVersion() == 2 })
+		if _, err := v.restore("n1", b, true); err != nil {
+			t.Errorf("once all nodes can read it: %v", err)
+		}
+	})
+}

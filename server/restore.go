@@ -134,6 +134,20 @@ func (e *engine) mayRestore(ctx context.Context, about *fsm.BackupInfo, opt Rest
 		return failure(KindConflict, NotApplied,
 			"the backup is of another group (%s) and would take the place of what this one has: restore it with --foreign (?foreign=true) if that is meant", about.Group)
 	}
+	return e.mayRead(ctx, about)
+}
+
+// mayRead refuses a backup that some member of the group could not read what comes of. A group that has just begun
+// raises its version within moments.
+func (e *engine) mayRead(ctx context.Context, about *fsm.BackupInfo) error {
+	ctx, cancel := context.WithTimeout(ctx, raisePatience)
+	defer cancel()
+	for e.replica.GroupVersion() < about.Needs {
+		if !wait(ctx, 50*time.Millisecond) {
+			return failure(KindVersion, NotApplied, "the backup needs version %d of the group, which is at %d: run a todod that knows it on every node of the group first",
+				about.Needs, e.replica.GroupVersion())
+		}
+	}
 	return nil
 }
 

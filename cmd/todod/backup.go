@@ -147,6 +147,7 @@ is none.`,
 		}
 		return cli.Table(cmd.OutOrStdout(), [][]string{
 			{"backup", describeBackup(about)},
+			{"trash", fmt.Sprintf("%d entries, %d changes in histories", about.Trash, about.Traces)},
 			{"keys", fmt.Sprint(about.Keys)},
 			{"group", fmt.Sprintf("%s, epoch %d", about.Group, about.Epoch)},
 			{"made", fmt.Sprintf("%s by %s, todod %s", time.UnixMilli(about.Made).UTC().Format(time.RFC3339), about.Node, about.Program)},
