@@ -106,6 +106,12 @@ var glossary = openapi.Words{
 	"Bulk.to": {Description: "The list that the entries go to.", MaxLength: todo.MaxListName},
 	"ids":     {Description: "Of the entries that were changed, or would be."},
 
+	// Search.
+	"?list":          {Description: "Only entries of this list.", MaxLength: todo.MaxListName},
+	"Search.more":    {Type: truth, Description: "Whether there are others."},
+	"Search.entries": {Description: "Those that fit best first."},
+	"more":           {Type: truth, Description: "There is more already: call again at once."},
+
 	"results":   {Description: "One for each command, in their order."},
 	"entry":     {Description: "The entry after it; absent after a delete."},
 	"?limit":    {Type: number, Description: "The most rows of a page.", Minimum: openapi.Int(1), Maximum: openapi.Int(todo.MaxPage), Default: todo.DefaultPage},
@@ -151,7 +157,6 @@ var glossary = openapi.Words{
 	"reset":          {Description: "What was held of the list before is void: this begins with all of it."},
 	"gone":           {Description: "The ids of entries that are no longer there."},
 	"cursor":         {Description: "For the next call. It is opaque."},
-	"more":           {Type: truth, Description: "There is more already: call again at once."},
 	"from":           {Description: "Where the entry was moved or copied from: of a move, it is gone there."},
 	"Change":         {Description: "What one command changed: one rev, however many items. The kind of its event is the op of its one item, or batch."},
 	"Change.time":    {Description: "When it was changed, UTC."},

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"todod/httpapi/api"
+	"todod/httpapi/search"
 	"todod/server"
 )
 
@@ -76,6 +77,7 @@ type Server struct {
 	cors    cors
 	boot    string // names this process in the ids of events
 	buffers sync.Pool
+	search  *search.Searcher
 	gzips   gzips
 	fixed   fixtures
 	streams atomic.Int64  // event streams that are open
@@ -106,6 +108,7 @@ func New(cfg Config) *Server {
 	s.feedBytes, s.catchUps = feedBytes, make(chan struct{}, maxCatchUps)
 	s.buffers.New = func() any { return new(bytes.Buffer) }
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.search = s.newSearcher()
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"todod/httpapi/api"
+	"todod/httpapi/openapi"
 )
 
 var (
@@ -102,6 +103,13 @@ var entryRoutes = []route{
 		id: "bulk", does: "Do one thing to all entries that a filter chooses",
 		more: "All or none, as one command of at most 1,000 entries; more are refused with 409. What is below a chosen entry goes along where it is deleted, moved or copied.",
 		how:  writes, body: api.Bulk{Filter: "done & updated<today-30", Op: "delete"}, gives: api.BulkResult{Rev: 42, IDs: []uint64{1, 7}},
+	}},
+	{http.MethodGet, "/v1/search", searchEntries, searchParams, about{
+		id: "search", does: "Entries that have words in title, tags or notes, those that fit best first",
+		more: "All words must be there; the beginning of each is enough, and case and accents make no difference. The node that is asked keeps an index for it, " +
+			"which it makes when it is first asked: until it is there the answer is 503 with code behind.",
+		how: reads, gives: api.Search{Rev: 42, Entries: []api.Entry{dentist}}, fails: []api.Code{api.CodeBehind},
+		words: openapi.Words{"?q": {Description: "The words.", MinLength: 1, Examples: []any{"oat mil"}}},
 	}},
 	{http.MethodPost, "/v1/batch", postBatch, doParams, about{
 		id: "batch", does: "Several commands, on any lists, all or none of them",

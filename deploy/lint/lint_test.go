@@ -45,7 +45,9 @@ var layers = map[string][]string{
 	// The formats of files know what an entry is on the wire, and nothing of a node.
 	"todod/httpapi/format": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due"},
 	"todod/httpapi": {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/filter", "todod/fsm/todo/propose",
-		"todod/httpapi/api", "todod/httpapi/format"},
+		"todod/httpapi/api", "todod/httpapi/format", "todod/httpapi/search"},
+	// It reads the replica and knows words, which the replica must not.
+	"todod/httpapi/search": {"todod/fsm", "todod/fsm/todo", "todod/fsm/todo/fold"},
 	// What both programs share is the person's side: it may know no more than cmd/todo.
 	"todod/cmd/internal/cli":     {"todod/httpapi/api", "todod/fsm/todo"},
 	"todod/cmd/internal/clitest": {"todod/httpapi/api"},

@@ -182,6 +182,25 @@ func (c *Client) Bulk(ctx context.Context, list string, b Bulk, opt WriteOptions
 	return write[BulkResult](ctx, c, http.MethodPost, listPath(list)+"/bulk", b, opt)
 }
 
+// SearchQuery is what to look for: entries that have all words of Text in title, notes or tags, or words that begin so.
+type SearchQuery struct {
+	Text  string
+	List  string // "" for all
+	Done  *bool
+	Limit int // 100 by default, 1,000 at most
+}
+
+// Search returns the entries that fit best.
+func (c *Client) Search(ctx context.Context, q SearchQuery, opt ReadOptions) (Search, Meta, error) {
+	v := url.Values{"q": {q.Text}}
+	set(v, "list", q.List)
+	if q.Done != nil {
+		v.Set("done", strconv.FormatBool(*q.Done))
+	}
+	page(v, q.Limit, "")
+	return read[Search](ctx, c, "/v1/search", v, opt)
+}
+
 // read is every read of lists: decode into a T at the level asked for.
 func read[T any](ctx context.Context, c *Client, path string, q url.Values, opt ReadOptions) (T, Meta, error) {
 	var out T

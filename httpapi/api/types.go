@@ -108,6 +108,14 @@ type EntryPatch struct {
 	X          json.RawMessage `json:"x,omitempty"`
 }
 
+// Search is the entries that were found by words, those that fit best first. More says that there are others: ask for
+// more words.
+type Search struct {
+	Rev     uint64  `json:"rev"`
+	Entries []Entry `json:"entries"`
+	More    bool    `json:"more"`
+}
+
 // Command is one command of a batch: op is add, put, patch, delete, delete_list, move, copy, place, restore or purge. Add and put set
 // what it names, a patch changes it.
 type Command struct {
