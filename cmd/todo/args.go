@@ -79,8 +79,8 @@ func parseIDs(args []string) ([]uint64, error) {
 			if last-first >= todo.MaxBatch || uint64(len(ids))+last-first >= todo.MaxBatch {
 				return nil, cli.UsageError("%q is too many: at most %d entries at once", arg, todo.MaxBatch)
 			}
-			for id := first; id <= last; id++ {
-				if !seen[id] {
+			for n := range last - first + 1 {
+				if id := first + n; !seen[id] {
 					seen[id] = true
 					ids = append(ids, id)
 				}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"todod/fsm/todo/recur"
 )
 
 // A Wednesday morning.
@@ -52,7 +54,13 @@ func TestPhrases(t *testing.T) {
 			continue
 		}
 		phrases++
-		got := brief(Parse(line, now))
+		e := Parse(line, now)
+		got := brief(e)
+		if e.Repeat != "" {
+			if _, err := recur.Check(e.Repeat); err != nil {
+				t.Errorf("%s: a node refuses %s: %v", line, e.Repeat, err)
+			}
+		}
 		fresh.WriteString("\t" + got + "\n")
 		if want := strings.TrimPrefix(at(lines, i+1), "\t"); got != want && os.Getenv("QUICK") != "update" {
 			t.Errorf("%s\n got %s\nwant %s", line, got, want)
@@ -118,6 +126,9 @@ func FuzzParse(f *testing.F) {
 			if _, err := time.Parse("15:04", e.Time); err != nil || e.Date == "" {
 				t.Errorf("%q: time %q with date %q: %v", line, e.Time, e.Date, err)
 			}
+		}
+		if _, err := recur.Check(e.Repeat); e.Repeat != "" && err != nil {
+			t.Errorf("%q: a node refuses %s: %v", line, e.Repeat, err)
 		}
 		if e.Repeat != "" && e.Date == "" || e.RepeatFrom != "" && e.Repeat == "" || !slices.IsSorted(e.Tags) || len(e.Tags) > maxTags {
 			t.Errorf("%q: %+v", line, e)
