@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"reflect"
 	"strconv"
@@ -208,7 +209,7 @@ func (l *tail) read(ctx context.Context, addr string, most int) error {
 // Whatever is written meanwhile, and wherever connections break, each change is told once, in order.
 func TestStreamsHaveNoGapAndNoRepeat(t *testing.T) {
 	w := newWorld(t)
-	const writers, each = 4, 400
+	const writers, each = 4, 150
 	writes := each
 	if testing.Short() {
 		writes = each / 10
@@ -289,17 +290,29 @@ func TestStreamsHaveNoGapAndNoRepeat(t *testing.T) {
 	}
 }
 
-// dialEvents follows changes on a bare connection, up to the first id.
+// dialEvents follows changes on a bare connection that holds little, up to the first id.
 func (w *world) dialEvents() *bufio.Reader {
 	w.t.Helper()
-	conn := w.dial()
-	if err := errors.Join(conn.(*net.TCPConn).SetReadBuffer(256<<10), conn.SetDeadline(time.Now().Add(time.Minute))); err != nil {
+	const little = 128 << 10
+	small := httptest.NewUnstartedServer(w.srv)
+	small.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if err := c.(*net.TCPConn).SetWriteBuffer(little); err != nil {
+			w.t.Error(err)
+		}
+		return ctx
+	}
+	small.Start()
+	conn, err := net.Dial("tcp", small.Listener.Addr().String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close(); small.Close() })
+	if err := errors.Join(conn.(*net.TCPConn).SetReadBuffer(little), conn.SetDeadline(time.Now().Add(time.Minute))); err != nil {
 		w.t.Fatal(err)
 	}
 	io.WriteString(conn, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	r := bufio.NewReader(conn)
 	for line := ""; line != "id: 7.0\n"; {
-		var err error
 		if line, err = r.ReadString('\n'); err != nil {
 			w.t.Fatal(err)
 		}
@@ -307,11 +320,14 @@ func (w *world) dialEvents() *bufio.Reader {
 	return r
 }
 
-// large writes changes of about a megabyte.
+// largeEvent is about the size of the events that large makes.
+const largeEvent = 40 * 2500
+
+// large writes changes that are large.
 func (w *world) large(n int) {
 	w.t.Helper()
 	cmd := todo.Command{Batch: true}
-	for range 400 {
+	for range 40 {
 		cmd.Ops = append(cmd.Ops, todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: strings.Repeat("\u00e9漢", 500)}})
 	}
 	for range n {
@@ -324,9 +340,9 @@ func (w *world) large(n int) {
 // A follower that reads more slowly than changes come is cut off, and holds up neither writes nor others.
 func TestSlowFollowersAreCutOff(t *testing.T) {
 	w := newWorld(t)
-	w.srv.feedBytes = 1 << 20
+	w.srv.feedBytes = 2 * largeEvent
 	slow := w.dialEvents()
-	const batches = 10 // more than the feed and the buffers of a connection hold
+	const batches = 20 // more than the feed and the buffers of a connection hold
 	quick, done := &tail{path: "/v1/events?since=0", took: make(chan struct{})}, make(chan error, 1)
 	go func() { done <- quick.read(t.Context(), w.addr, batches) }()
 	for range batches {
@@ -337,7 +353,7 @@ func TestSlowFollowersAreCutOff(t *testing.T) {
 		t.Errorf("the quick one got %d events, %v", len(quick.revs), err)
 	}
 	n, err := io.Copy(io.Discard, slow) // to the end of the connection
-	if n >= batches*400*2500 || errors.Is(err, os.ErrDeadlineExceeded) {
+	if n >= batches*largeEvent || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the slow one was sent %d bytes, %v", n, err)
 	}
 	if !strings.Contains(w.logs.String(), "too slow") {
@@ -349,7 +365,7 @@ func TestSlowFollowersAreCutOff(t *testing.T) {
 func TestSilentFollowersAreCutOff(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.StreamTimeout = 50 * time.Millisecond })
 	w.dialEvents()
-	w.large(8)
+	w.large(20)
 	waitUntil(t, "the stream to be closed", func() bool { return w.srv.streams.Load() == 0 })
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,13 +26,14 @@ type feed struct {
 	first     uint64         // rev of the first event, or of the next one if there is none
 	events    []*changeEvent // of consecutive revs. What is in it stays: others read it without mu
 	bytes     int            // of the events
-	wakes     map[string]*wake
+	wakes     map[string][]*wake
 }
 
-// wake wakes who waits for a change of a list, or for "" of any.
+// wake wakes some of those who wait for a change of a list, or for "" of any.
 type wake struct {
 	fired chan struct{} // closed when there is one, or the feed has ended
-	quiet uint64        // up to this rev there is none; set before fired is closed
+	due   bool          // it is about to be
+	quiet uint64        // up to this rev there is none; set with due
 	count int           // who waits
 }
 
@@ -42,7 +44,7 @@ func (s *Server) joinFeed() *feed {
 	if f := s.feeding.feed; f != nil && f.enter() {
 		return f
 	}
-	f := &feed{s: s, ready: make(chan struct{}), followers: 1, wakes: map[string]*wake{}}
+	f := &feed{s: s, ready: make(chan struct{}), followers: 1, wakes: map[string][]*wake{}}
 	ctx, cancel := context.WithCancel(s.ctx)
 	f.cancel = cancel
 	s.feeding.feed = f
@@ -87,31 +89,27 @@ func (f *feed) run(ctx context.Context) {
 		if err != nil || now.Epoch != f.epoch || !now.Has(at) {
 			return
 		}
-		woken := f.publish(changes)
+		f.fire(ctx, f.publish(changes))
 		if at == upto {
 			if _, err = f.s.node.Window(ctx, now); err != nil {
 				return
 			}
 		}
 		at = upto
-		if !pause(ctx, min(time.Duration(woken)*wakeCost, longestPause)) {
-			return
-		}
 	}
 }
 
-// pause waits, but not for so short a time that a timer is not worth it; false once ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d < time.Millisecond {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
+// fire wakes followers, some at a time: all at once they would keep the processors from everything else until
+// the last of them has written. What changes meanwhile they get together, in one write each.
+func (f *feed) fire(ctx context.Context, due []*wake) {
+	woken := 0
+	for _, w := range due {
+		if woken >= wakeAtOnce && ctx.Err() == nil {
+			time.Sleep(wakePause)
+			woken = 0
+		}
+		woken += w.count // which stands still since it is due
+		close(w.fired)
 	}
 }
 
@@ -124,8 +122,8 @@ func (f *feed) begin(w fsm.Window) {
 	f.first = max(w.First, w.Rev+1-min(w.Rev, feedBack))
 }
 
-// publish gives changes to the followers, and returns how many it woke.
-func (f *feed) publish(changes []fsm.Change) (woken int) {
+// publish gives changes to the followers, and returns whom to wake.
+func (f *feed) publish(changes []fsm.Change) (due []*wake) {
 	fresh := make([]*changeEvent, len(changes))
 	for i := range changes {
 		fresh[i] = newChangeEvent(f.epoch, &changes[i])
@@ -143,13 +141,13 @@ func (f *feed) publish(changes []fsm.Change) (woken int) {
 		f.first++
 	}
 	if len(fresh) > 0 {
-		woken = f.wake("", quiet)
+		due = f.take(due, "", quiet)
 	}
 	for _, e := range fresh {
-		e.lists(func(list string) { woken += f.wake(list, quiet) })
+		e.lists(func(list string) { due = f.take(due, list, quiet) })
 	}
 	f.open()
-	return woken
+	return due
 }
 
 func (f *feed) open() {
@@ -160,16 +158,14 @@ func (f *feed) open() {
 	}
 }
 
-// wake is called with mu held.
-func (f *feed) wake(list string, quiet uint64) int {
-	w := f.wakes[list]
-	if w == nil {
-		return 0
+// take takes out who waits for a list. It is called with mu held.
+func (f *feed) take(due []*wake, list string, quiet uint64) []*wake {
+	for _, w := range f.wakes[list] {
+		w.due, w.quiet = true, quiet
+		due = append(due, w)
 	}
-	w.quiet = quiet
-	close(w.fired)
 	delete(f.wakes, list)
-	return w.count
+	return due
 }
 
 func (f *feed) end() {
@@ -177,9 +173,12 @@ func (f *feed) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = true
-	for list := range f.wakes {
-		f.wake(list, 0)
+	for _, some := range f.wakes {
+		for _, w := range some {
+			close(w.fired)
+		}
 	}
+	clear(f.wakes)
 	f.open()
 }
 
@@ -202,25 +201,35 @@ func (f *feed) after(rev uint64, list string) look {
 	case rev < l.upto:
 		l.events = f.events[rev+1-f.first:]
 	default: // rev may be above: its node has applied more than was read since
-		l.upto = rev
-		if l.wake = f.wakes[list]; l.wake == nil {
-			l.wake = &wake{fired: make(chan struct{})}
-			f.wakes[list] = l.wake
-		}
-		l.wake.count++
+		l.upto, l.wake = rev, f.await(list)
 	}
 	return l
+}
+
+// await counts one more who waits for a list. It is called with mu held.
+func (f *feed) await(list string) *wake {
+	some := f.wakes[list]
+	if n := len(some); n == 0 || some[n-1].count >= wakeAtOnce {
+		some = append(some, &wake{fired: make(chan struct{})})
+		f.wakes[list] = some
+	}
+	w := some[len(some)-1]
+	w.count++
+	return w
 }
 
 // waited returns up to where a follower that has a rev can be sure of having all, once it waited for w.
 func (f *feed) waited(w *wake, list string, rev uint64) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.wakes[list] == w { // it has not fired
-		if w.count--; w.count == 0 {
+	if w.due || f.ended {
+		return max(rev, w.quiet)
+	}
+	if w.count--; w.count == 0 {
+		some := slices.DeleteFunc(f.wakes[list], func(other *wake) bool { return other == w })
+		if f.wakes[list] = some; len(some) == 0 {
 			delete(f.wakes, list)
 		}
-		return max(rev, f.first+uint64(len(f.events))-1)
 	}
-	return max(rev, w.quiet)
+	return max(rev, f.first+uint64(len(f.events))-1)
 }

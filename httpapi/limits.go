@@ -23,9 +23,9 @@ const (
 	feedBack = 1000
 	// feedChanges and feedRead, in bytes, bound what the feed reads of the replica at a time.
 	feedChanges, feedRead = 10_000, 4 << 20
-	// wakeCost is about what it takes to wake a follower and write to it. The feed rests as long as its followers
-	// are busy, up to longestPause: what comes meanwhile they get in one write, and writers their share of the node.
-	wakeCost, longestPause = 20 * time.Microsecond, 250 * time.Millisecond
+	// wakeAtOnce is how many followers are woken at a time, with wakePause before the next: each takes some 10 us,
+	// and writers must not wait until thousands are through.
+	wakeAtOnce, wakePause = 64, time.Millisecond
 	// maxCatchUps is how many followers may read changes of their own at a time, catchUpChanges at once, looking at
 	// catchUpRead bytes.
 	maxCatchUps, catchUpChanges, catchUpRead = 4, 1000, 4 << 20

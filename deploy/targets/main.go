@@ -42,7 +42,7 @@ type row struct {
 
 var rows = []row{
 	{"2b", oneList}, {"7", theBook}, {"8-10", bigStore}, {"11", loneNode}, {"12", killed}, {"13", terminated}, {"14", paused},
-	{"15", overcommitted}, {"16", readAfterWrite}, {"17", idle}, {"18", overload},
+	{"15", overcommitted}, {"16", readAfterWrite}, {"17", idle}, {"18", overload}, {"19", followed},
 }
 
 func main() {
