@@ -144,7 +144,7 @@ func (o *outcomes) refusalsOfTheLists() {
 		o.t.Error("a replay or another request under its key changed something")
 	}
 	// What takes a million keys or entries is shown in package fsm: here only how it is told.
-	for code, want := range map[todo.Code]api.Code{todo.ListFull: api.CodeConflict, fsm.KeysFull: api.CodeKeysFull} {
+	for code, want := range map[todo.Code]api.Code{todo.ListFull: api.CodeConflict, todo.Moved: api.CodeMoved, fsm.KeysFull: api.CodeKeysFull} {
 		o.node.set(func(g *group) { g.answers = &fsm.Result{Code: code} })
 		o.check(want, api.NotApplied, false, "POST", "/v1/lists/bob/entries", `{"title":"a"}`)
 	}
