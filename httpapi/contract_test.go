@@ -238,8 +238,8 @@ type witness struct {
 	body   bytes.Buffer
 }
 
-// mostWitnessed is how much of an answer is looked at.
-const mostWitnessed = 4 << 20
+// mostWitnessed is how long a body may be that is looked at: longer ones are of the same kinds, and take long.
+const mostWitnessed = 128 << 10
 
 func (w *witness) WriteHeader(status int) {
 	if w.status == 0 {
@@ -283,7 +283,7 @@ func witnessed(of *world) http.Handler {
 		s.ServeHTTP(w, r) // one that panics, to cut its answer off, is not looked at
 		res, _ := s.routes.find(r)
 		x := &exchange{path: res.path, r: r, body: sent.Bytes(), status: w.status, header: w.Header(), answer: w.body.Bytes()}
-		if w.body.Len() >= mostWitnessed || w.status >= 400 && of.odd.Load() {
+		if w.body.Len() >= mostWitnessed || sent.Len() >= mostWitnessed || w.status >= 400 && of.odd.Load() {
 			return
 		}
 		if err := c.check(x); err != nil {
