@@ -166,3 +166,25 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// FuzzZone takes any text for the name of a zone: what is taken is a zone of that name, wherever the data come from.
+func FuzzZone(f *testing.F) {
+	for _, name := range []string{"UTC", "Europe/Berlin", "Etc/GMT+5", "", "Local", "../UTC", "right/UTC", "Europe", "a//b", "zone.tab", "leapseconds", "posix/UTC"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		z, err := Zone(name)
+		if err != nil {
+			if inv, ok := err.(*todo.Invalid); !ok || inv.Field != "tz" {
+				t.Fatalf("%q: %v", name, err)
+			}
+			return
+		}
+		if z.String() != name || strings.Contains(name, ".") || strings.HasPrefix(name, "/") || name == "Local" {
+			t.Fatalf("%q is taken as %s", name, z)
+		}
+		if _, offset := time.Unix(1_800_000_000, 0).In(z).Zone(); offset < -15*3600 || offset > 15*3600 {
+			t.Fatalf("%q is %d s off", name, offset)
+		}
+	})
+}
