@@ -71,7 +71,7 @@ var entryRoutes = []route{
 		how:  reads | tagged, gives: api.FoundEntries{Rev: 42, Entries: []api.Entry{dentist}},
 	}},
 	{http.MethodPut, "/v1/lists/{list}/entries/{id}", putEntry, doParams, about{
-		id: "putEntry", does: "Replace all settable fields of an entry", more: "It never makes one.",
+		id: "putEntry", does: "Replace all settable fields of an entry", more: "It never makes one. To do an entry that repeats moves it to its next date, as a patch does.",
 		how: writes | tagged, body: api.NewEntry{Title: "Dentist", Date: "2018-12-20"}, gives: dentist, fails: []api.Code{api.CodeNotFound, api.CodeMoved},
 	}},
 	{http.MethodPatch, "/v1/lists/{list}/entries/{id}", patchEntry, doParams, about{
