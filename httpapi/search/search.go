@@ -212,7 +212,7 @@ func (s *Searcher) catchUp(v View) bool {
 // apply does to the index what a change did to the lists; false for one that it does not know.
 func (x *index) apply(it *todo.Item) bool {
 	switch it.Kind {
-	case todo.Add, todo.Put, todo.Patch, todo.Arrange, todo.Copy:
+	case todo.Add, todo.Put, todo.Patch, todo.Arrange, todo.Copy, todo.Restore:
 		x.put(it.List, &it.Entry)
 	case todo.Move:
 		x.drop(it.Origin.List, it.Origin.ID)
@@ -225,6 +225,7 @@ func (x *index) apply(it *todo.Item) bool {
 		if it.Origin.List != it.List {
 			x.rename(it.Origin.List, it.List)
 		}
+	case todo.Purge: // it was in the trash, which is not searched
 	default:
 		return false
 	}

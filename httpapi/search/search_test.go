@@ -159,6 +159,19 @@ func TestTheIndexFollows(t *testing.T) {
 	want("butter", "bob/4", "robert/3", "eve/1")
 	s.do(todo.Op{Kind: todo.Delete, List: "eve", ID: 1}, todo.Op{Kind: todo.DeleteList, List: "robert"})
 	want("butter", "bob/4")
+	s.do(todo.Op{Kind: todo.Delete, List: "bob", ID: 4})
+	want("butter")
+	s.do(todo.Op{Kind: todo.Restore, List: "bob", ID: 4})
+	want("butter", "bob/4")
+	v, closeView, err := s.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev := v.Rev()
+	closeView()
+	s.do(todo.Op{Kind: todo.Undo, List: "bob", Rev: rev})
+	want("butter")
+	s.do(todo.Op{Kind: todo.Restore, List: "bob", ID: 4})
 	done := true
 	s.do(todo.Op{Kind: todo.Patch, List: "bob", ID: 4, Fields: todo.Fields{Set: todo.FieldDone, Done: true}})
 	if got := s.find(x, Query{Words: Words("butter"), Done: &done, List: "bob", Limit: 1}); len(got) != 1 {
