@@ -34,6 +34,9 @@ type finder struct {
 
 	maxScan, maxSort int
 
+	first, final string // the dates that the filter leaves, "" where there is no bound
+	agenda       agenda
+
 	list  string // that is being looked at
 	entry todo.Entry
 	key   []byte // room for one
@@ -55,6 +58,7 @@ func newFinder(c *choice, v *fsm.View, seat *seat, cfg *Config) *finder {
 	if c.order != nil {
 		f.keys = c.order.Bind(context)
 		f.narrow()
+		f.agenda = newAgenda(f)
 	}
 	return f
 }
@@ -63,16 +67,15 @@ func newFinder(c *choice, v *fsm.View, seat *seat, cfg *Config) *finder {
 // the list. The rows come in the order of that index then, which does not matter where they are sorted. A row costs five
 // times as much that way, so it is for filters that leave all the past out, and not for those that ask for what is overdue.
 func (f *finder) narrow() {
-	if f.match == nil {
+	if f.match != nil {
+		f.first, f.final = f.match.Dates()
+	}
+	if f.first == "" {
 		return
 	}
-	from, to := f.match.Dates()
-	if from == "" {
-		return
-	}
-	f.From = max(f.From, from)
-	if to != "" && (f.To == "" || to < f.To) {
-		f.To = to
+	f.From = max(f.From, f.first)
+	if f.final != "" && (f.To == "" || f.final < f.To) {
+		f.To = f.final
 	}
 }
 
@@ -107,7 +110,9 @@ func (f *finder) inList(list string) bool {
 	if f.keys == nil {
 		q.After = f.last.at
 	}
-	f.view.Scan(list, &q, f.visit)
+	if f.keys == nil || !f.agenda.of(list) {
+		f.view.Scan(list, &q, f.visit)
+	}
 	return !f.more && f.err == nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"time"
 
 	"todod/fsm/todo"
 	"todod/fsm/todo/fold"
@@ -70,6 +71,20 @@ func (o Order) String() string {
 		}
 	}
 	return strings.Join(parts, ",")
+}
+
+// ByDate reports whether the earliest date comes first.
+func (o Order) ByDate() bool {
+	return len(o) > 0 && !o[0].down && (o[0].field == fieldDate || o[0].field == fieldDue)
+}
+
+// KeyDate is the date that a key of an order ByDate begins with, and whether it has one. Of an order by due it is that of
+// the caller's zone: at most a day from the entry's own.
+func KeyDate(key string) (string, bool) {
+	if key == "" || key[0] != 0 || len(key) < 1+len(time.DateOnly) {
+		return "", false
+	}
+	return key[1 : 1+len(time.DateOnly)], true
 }
 
 // Sorter makes keys of entries for one caller. It is used by one goroutine at a time.
