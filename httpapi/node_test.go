@@ -38,6 +38,7 @@ type group struct {
 	writeErr, readErr, groupErr, readyErr error
 	panics                                any         // a write and a read panic with it
 	late                                  bool        // writeErr comes after the write was applied: its answer is lost
+	before                                func()      // is called before the next write
 	failAfter                             int         // writes end with no leader after so many, if it is not 0
 	answers                               *fsm.Result // instead of what a write came to
 	level                                 server.Level
@@ -95,6 +96,10 @@ func (n *testNode) apply(cmds ...*fsm.Command) fsm.Result {
 func (n *testNode) Write(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error) {
 	if err := propose.Check(&cmd); err != nil {
 		return fsm.Result{}, err
+	}
+	if f := n.look().before; f != nil {
+		n.set(func(g *group) { g.before = nil })
+		f()
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

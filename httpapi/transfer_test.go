@@ -215,6 +215,33 @@ func TestImportInParts(t *testing.T) {
 	}
 }
 
+// Others change the list between the look at it and the write: the part is worked out anew, nothing is doubled, and what the
+// file does not speak of is not lost.
+func TestImportAmongOthers(t *testing.T) {
+	w := newWorld(t)
+	w.take("csv", "uid,title\na,A\n")
+	w.node.set(func(g *group) {
+		g.before = func() {
+			w.do("PATCH", "/v1/lists/bob/entries/1", `{"notes":"theirs","title":"Theirs"}`).want(http.StatusOK, "")
+			w.do("POST", "/v1/lists/bob/entries", `{"title":"B","uid":"b"}`).want(http.StatusCreated, "")
+		}
+	})
+	if r := w.take("csv", "uid,title\na,Mine\nb,B\nc,C\n"); tally(r) != "1 1 1 0 0" {
+		t.Errorf("%+v", r)
+	}
+	var page api.Entries
+	w.do("GET", "/v1/lists/bob/entries", "").want(http.StatusOK, "").decode(&page)
+	if len(page.Entries) != 3 || page.Entries[0].Title != "Mine" || page.Entries[0].Notes != "theirs" {
+		t.Errorf("%+v", page.Entries)
+	}
+	w.node.set(func(g *group) {
+		g.before = func() { w.do("DELETE", "/v1/lists/bob", "").want(http.StatusNoContent, "") }
+	})
+	if r := w.take("csv", "uid,title\na,Again\nb,B\nc,C\n"); tally(r) != "3 0 0 0 0" {
+		t.Errorf("into a list that was taken away: %+v", r)
+	}
+}
+
 // The lines of a long report that matter are in it.
 func TestImportReportsAreBounded(t *testing.T) {
 	r := report{}
