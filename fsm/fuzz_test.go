@@ -61,6 +61,8 @@ func FuzzEnvelope(f *testing.F) {
 
 func FuzzTodoPayload(f *testing.F) {
 	f.Add(todo2(todo.Op{Kind: todo.Patch, List: "bob", ID: 1, At: 2, Fields: todo.Fields{Set: todo.FieldNotes | todo.FieldX, More: &whole}}).Payload)
+	f.Add(todo2(todo.Op{Kind: todo.Undo, Rev: 300}).Payload)
+	f.Add(todo2(deleteOp("bob", 1), restoreOp("bob", 1), deleteOp("bob", 1), purgeOp("bob", 1)).Payload)
 	for _, c := range seedCommands()[:2] {
 		f.Add(c.Payload)
 	}
@@ -101,7 +103,12 @@ func FuzzRow(f *testing.F) {
 	f.Add("e1", appendEntry(newRow(0), &e))
 	f.Add("lbob", appendList(newRow(0), &todo.List{Num: 1, LastID: 2, Entries: 1, Open: 1, Rev: 5}))
 	f.Add("m", Member{"n1", "f1", "h", "r", Known}.append(newRow(0)))
+	f.Add("t1", appendTrashed(newRow(0), &todo.Trashed{Kind: todo.Deleted, Rev: 5, At: testTime, Entry: e, With: []uint64{2, 3}}))
+	f.Add("t2", appendTrashed(newRow(0), &todo.Trashed{Kind: todo.MovedAway, Rev: 5, At: testTime, Entry: e, List: "eve", ID: 4}))
+	f.Add("h1", appendTrace(newRow(0), &todo.Trace{Rev: 5, At: testTime, Who: "ann", Kind: todo.Patch, From: todo.Fields{Title: "a"}, To: todo.Fields{Done: true, More: &whole}}))
 	m := newMeta()
+	f.Add(string(metaKey), m.encode())
+	m.HistoryBytes, m.TrashDays = 300, 7
 	f.Add(string(metaKey), m.encode())
 	f.Add("", []byte{2})
 	f.Fuzz(func(t *testing.T, key string, row []byte) {
@@ -124,7 +131,8 @@ func FuzzRow(f *testing.F) {
 			t.Fatalf("the row of %q was taken for that of another key", key)
 		}
 		decodeMeta(seal(string(metaKey), bytes.Clone(row)))
-		for _, decode := range []func(){func() { decodeEntry(row[1:]) }, func() { decodeList("bob", row[1:]) }} {
+		for _, decode := range []func(){func() { decodeEntry(row[1:]) }, func() { decodeList("bob", row[1:]) },
+			func() { decodeTrashed(row[1:]) }, func() { decodeTrace(row[1:]) }} {
 			func() {
 				defer func() {
 					if p := recover(); p != nil {
@@ -146,14 +154,18 @@ func FuzzCommand(f *testing.F) {
 		f.Add(byte(c.Type), c.Session, c.Number, c.Low, c.Key, c.Payload)
 	}
 	f.Add(byte(TypeTodo), uint64(1), uint64(1<<63), uint64(1<<62), "", addCommand("bob", "x").Payload)
+	f.Add(byte(TypeTodo), uint64(0), uint64(0), uint64(1), "", todo2(todo.Op{Kind: todo.Undo, Rev: 2}).Payload)
+	f.Add(byte(TypeTodo), uint64(0), uint64(0), uint64(1), "", todo2(restoreOp("bob", 2), purgeOp("bob", 1)).Payload)
+	f.Add(byte(TypePurge), uint64(0), uint64(0), uint64(0), "", Purge{1 << 63}.Encode())
 	n := newNode(f)
-	n.do(openSession("n1", "boot"), addCommand("bob", "x"))
+	n.do(raise(2))
+	n.do(openSession("n1", "boot"), addCommand("bob", "x"), addCommand("bob", "y"), todo2(deleteOp("bob", 2)))
 	n.sound()
-	index := uint64(1)
+	index := uint64(2)
 	f.Fuzz(func(t *testing.T, typ byte, session, number, low uint64, key string, payload []byte) {
 		n.tb = t
 		index++
-		c := &Command{Type: Type(typ), Version: 1, Session: session, Number: number, Low: low, Key: key, Payload: payload}
+		c := &Command{Type: Type(typ), Version: uint8(1 + low%2), Session: session, Number: number, Low: low, Key: key, Payload: payload}
 		res := n.r.Apply(&raft.Log{Index: index, Term: 1, Data: EncodeEnvelope(Stamp{Time: testTime}, []*Command{c})})
 		if err, ok := res.(error); ok {
 			if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnknown) {

@@ -184,15 +184,19 @@ func (r *reader) trashed() (t todo.Trashed) {
 	return t
 }
 
+func decodeTrashed(b []byte) todo.Trashed {
+	in := &reader{b: b}
+	t := in.trashed()
+	in.must()
+	return t
+}
+
 func (r rows) trashed(num, id uint64) (t todo.Trashed, ok bool) {
 	b := r.get(numKey(tabTrash, num, id))
 	if b == nil {
 		return t, false
 	}
-	in := &reader{b: b}
-	t = in.trashed()
-	in.must()
-	return t, true
+	return decodeTrashed(b), true
 }
 
 // Trashed returns what the trash of a list keeps under an id, if it keeps anything.
@@ -213,9 +217,7 @@ func (v *View) Trash(list string, afterID uint64, limit int) (page []todo.Trashe
 		return nil, false
 	}
 	v.rows.scan(numKey(tabTrash, num, afterID+1), after(numKey(tabTrash, num)), func(_ string, payload []byte) bool {
-		in := &reader{b: payload}
-		t := in.trashed()
-		in.must()
+		t := decodeTrashed(payload)
 		if t.Kind != todo.Deleted {
 			return true // a signpost to another list
 		}
