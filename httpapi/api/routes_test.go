@@ -47,6 +47,12 @@ func TestRequests(t *testing.T) {
 		}, `PATCH /v1/lists/bob/entries/3?tz=Asia%2FTokyo {"title":"Doc","date":"","done":false} If-None-Match:*`},
 		{func() error { _, err := c.DeleteEntry(ctx, "bob", 3, WriteOptions{}); return err }, `DELETE /v1/lists/bob/entries/3`},
 		{func() error { _, err := c.DeleteList(ctx, "bob", WriteOptions{}); return err }, `DELETE /v1/lists/bob`},
+		{func() error { _, _, err := c.Trash(ctx, "b c", 5, "x", ReadOptions{}); return err }, `GET /v1/lists/b%20c/trash?cursor=x&limit=5`},
+		{func() error { _, _, err := c.RestoreEntry(ctx, "bob", 3, WriteOptions{IfMatch: "*"}); return err }, `POST /v1/lists/bob/trash/3/restore If-Match:*`},
+		{func() error { _, err := c.PurgeEntry(ctx, "b?c", 3, WriteOptions{}); return err }, `DELETE /v1/lists/b%3Fc/entries/3?purge=true`},
+		{func() error { _, err := c.PurgeTrashed(ctx, "bob", 3, WriteOptions{}); return err }, `DELETE /v1/lists/bob/trash/3`},
+		{func() error { _, _, err := c.History(ctx, "bob", 3, 0, "", ReadOptions{}); return err }, `GET /v1/lists/bob/entries/3/history`},
+		{func() error { _, _, err := c.Undo(ctx, 42, WriteOptions{}); return err }, `POST /v1/undo {"rev":42}`},
 		{func() error {
 			_, _, err := c.Entries(ctx, "bob", EntriesQuery{From: "2018-01-01", Done: &no, Limit: 5, Cursor: "c"}, ReadOptions{Consistency: "stale", MinIndex: 9})
 			return err
