@@ -363,7 +363,7 @@ func TestSlowFollowersAreCutOff(t *testing.T) {
 
 // So is one that does not read at all, before the feed is too long for it.
 func TestSilentFollowersAreCutOff(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.StreamTimeout = 50 * time.Millisecond })
+	w := newWorld(t, func(c *Config) { c.StreamTimeout = 500 * time.Millisecond })
 	w.dialEvents()
 	w.large(20)
 	waitUntil(t, "the stream to be closed", func() bool { return w.srv.streams.Load() == 0 })
