@@ -242,3 +242,21 @@ func TestDoingAllThatAFilterChooses(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// A mistake is undone as any other change: it is due again when it was, as often as before.
+func TestUndoingWhatRepeats(t *testing.T) {
+	w := newWorld(t, saturday)
+	const path = "/v1/lists/bob/entries/1"
+	w.do("POST", "/v1/lists/bob/entries", `{"title":"Bins","date":"2026-11-28","repeat":"FREQ=WEEKLY;COUNT=2"}`).want(201, "")
+	w.do("PATCH", path, `{"done":true}`).want(200, "")
+	w.do("POST", "/v1/undo", `{"rev":2}`).want(200, "")
+	if e := w.entry(path); e.Done || e.Date != "2026-11-28" || e.Repeat != "FREQ=WEEKLY;COUNT=2" || e.Completed != nil || e.Rev != 3 {
+		t.Errorf("%+v", e)
+	}
+	w.do("PATCH", path, `{"done":true}`).want(200, "")
+	w.do("PATCH", path, `{"done":true}`).want(200, "") // for good
+	w.do("POST", "/v1/undo", `{"rev":5}`).want(200, "")
+	if e := w.entry(path); e.Done || e.Date != "2026-12-05" || e.Repeat != "FREQ=WEEKLY;COUNT=1" || e.Completed == nil {
+		t.Errorf("%+v", e)
+	}
+}
