@@ -80,10 +80,11 @@ between double quotes, behind --, or all of it with --literal, is title and noth
 		}
 		ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
 		defer cancel()
-		added, _, err := c.AddEntry(ctx, list, e, opt)
+		added, meta, err := c.AddEntry(ctx, list, e, opt)
 		if err != nil {
 			return err
 		}
+		a.rememberEntry(cmd, list, added, meta, "add")
 		a.began(cmd, begins, added.List)
 		return a.printEntry(cmd, "added", added)
 	})

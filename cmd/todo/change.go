@@ -42,10 +42,11 @@ func (a *app) doneOrNot(done bool, cmd *cobra.Command) *cobra.Command {
 			what, opt.TZ = "done", zone(a.now()) // the next date may be counted from today
 		}
 		if len(ids) == 1 {
-			e, _, err := c.PatchEntry(ctx, list, ids[0], api.EntryPatch{Done: &done}, opt)
+			e, meta, err := c.PatchEntry(ctx, list, ids[0], api.EntryPatch{Done: &done}, opt)
 			if err != nil {
 				return err
 			}
+			a.rememberEntry(cmd, list, e, meta, what)
 			if done && !e.Done { // it repeats
 				what = "done, and set anew:"
 			}
@@ -55,6 +56,7 @@ func (a *app) doneOrNot(done bool, cmd *cobra.Command) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.remember(cmd, list, res.Rev, fmt.Sprint(what, " ", ids))
 		return a.printBatch(cmd, what, res)
 	})
 	return cmd
@@ -89,17 +91,20 @@ func (a *app) printGone(cmd *cobra.Command, text string, g ...gone) error {
 }
 
 func (a *app) rmCommand() *cobra.Command {
-	var all, yes bool
+	var all, purge, yes bool
 	var opt api.WriteOptions
 	cmd := &cobra.Command{
-		Use: "rm [LIST] ID... | rm LIST --all", Short: "take entries away; several: all or none",
-		Example: "  todo rm bob 1\n  todo rm bob 2 4-6\n  todo rm bob --all     # the list itself, with all its entries: asks first",
+		Use: "rm [LIST] ID... | rm LIST --all", Short: "put entries into the trash; several: all or none",
+		Long:    "Puts entries into the trash, with all below them, and asks nothing: 'todo undo' or 'todo restore' brings them back.\nWhat cannot be undone, --purge and --all, asks first at a terminal.",
+		Example: "  todo rm bob 1\n  todo rm bob 2 4-6\n  todo rm bob 1 --purge  # for good, also out of the trash\n  todo rm bob --all      # the list itself, with all its entries",
 		Args:    cobra.ArbitraryArgs, ValidArgsFunction: a.listAndIDNames,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "take the whole list away")
+	cmd.Flags().BoolVar(&purge, "purge", false, "for good, not into the trash; also what is in the trash")
 	keyFlag(cmd, &opt)
 	ifMatchFlag(cmd, &opt)
 	yesFlag(cmd, &yes)
+	cmd.MarkFlagsMutuallyExclusive("all", "purge")
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
 		if all {
 			return a.removeList(ctx, c, cmd, args, yes, opt)
@@ -112,19 +117,47 @@ func (a *app) rmCommand() *cobra.Command {
 			return cli.UsageError("give the ids of entries, or --all for the whole list")
 		case len(ids) > 1 && opt.IfMatch != "":
 			return cli.UsageError("--if-match goes with one entry")
+		case purge:
+			return a.purge(c, cmd, list, ids, yes, opt)
 		case len(ids) > 1:
 			res, err := a.batch(ctx, c, list, ids, api.Command{Op: "delete"}, opt)
 			if err != nil {
 				return err
 			}
+			a.remember(cmd, list, res.Rev, fmt.Sprint("rm ", ids))
 			return a.printBatch(cmd, "removed", res)
 		}
-		if _, err := c.DeleteEntry(ctx, list, ids[0], opt); err != nil {
+		meta, err := c.DeleteEntry(ctx, list, ids[0], opt)
+		if err != nil {
 			return err
 		}
+		a.remember(cmd, list, meta.Index, fmt.Sprint("rm ", ids))
 		return a.printGone(cmd, fmt.Sprintf("removed %s %d", cli.Safe(list), ids[0]), gone{list, ids[0]})
 	})
 	return cmd
+}
+
+// purge deletes entries for good, wherever they are, and asks first.
+func (a *app) purge(c *api.Client, cmd *cobra.Command, list string, ids []uint64, yes bool, opt api.WriteOptions) error {
+	if err := confirm(cmd, yes, fmt.Sprintf("Delete %d of %s for good? This cannot be undone.", len(ids), cli.Safe(list))); err != nil {
+		return err
+	}
+	ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
+	defer cancel()
+	for _, entry := range ids {
+		_, err := c.PurgeEntry(ctx, list, entry, opt)
+		if errors.Is(err, api.CodeNotFound) {
+			_, err = c.PurgeTrashed(ctx, list, entry, opt)
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.printGone(cmd, fmt.Sprintf("purged %s %d", cli.Safe(list), entry), gone{list, entry}); err != nil {
+			return err
+		}
+		opt.Key = "" // one key is for one request
+	}
+	return nil
 }
 
 // removeList takes a list away for good, which is asked about where somebody can answer.

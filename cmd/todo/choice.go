@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -138,27 +139,44 @@ Case and accents make no difference in texts and tags.`,
 }
 
 func (a *app) searchCommand() *cobra.Command {
-	var ch choice
+	q := api.SearchQuery{Limit: 100}
 	var opt api.ReadOptions
+	var done bool
 	var layout string
 	cmd := &cobra.Command{
-		Use: "search TEXT...", Short: "print the entries of all lists that have a text in title, notes or tags",
-		Example: "  todo search milk\n  todo search oat milk -l shopping --done=false",
+		Use: "search WORD...", Short: "print the entries of all lists that have these words in title, notes or tags, the best first",
+		Long: `Looks for entries that have all the words, or words that begin so, in title, notes or tags. Case and accents make
+no difference. 'todo filter' finds texts within words.`,
+		Example: "  todo search milk\n  todo search oat mi -l shopping --done=false",
 		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	a.choiceFlags(cmd, &ch)
+	f := cmd.Flags()
+	f.BoolVar(&done, "done", false, "only those that are done; --done=false: that are not")
+	f.IntVar(&q.Limit, "limit", 100, "at most `N` entries, up to 1,000")
 	viewFlag(cmd, &layout)
 	consistencyFlag(cmd, &opt)
 	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
-		if err := a.choose(cmd, &ch); err != nil {
+		q.Text = strings.Join(args, " ")
+		if f.Changed("done") {
+			q.Done = &done
+		}
+		if cli.Given(cmd.Flag("list")) {
+			q.List = a.list
+		}
+		a.everywhere = q.List == ""
+		found, _, err := c.Search(ctx, q, opt)
+		if err != nil {
 			return err
 		}
-		ch.q.Q = strings.Join(args, " ")
-		list := ""
-		if cli.Given(cmd.Flag("list")) {
-			list = a.list
-		}
-		return a.show(ctx, c, cmd, list, ch, opt, layout)
+		return a.printEntries(cmd, found, found.Entries, func(io.Writer) error {
+			if err := a.layOut(cmd, def(layout, "table"), found.Entries); err != nil {
+				return err
+			}
+			if found.More {
+				fmt.Fprintln(cmd.ErrOrStderr(), "there are more: --limit says how many are printed")
+			}
+			return nil
+		})
 	})
 	return cmd
 }

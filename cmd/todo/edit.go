@@ -58,10 +58,11 @@ changed there, if the entry is still the same; if it is not, the text is kept an
 			return cli.UsageError("--file goes without the flags that change fields")
 		}
 		opt.TZ = zone(a.now())
-		e, _, err := c.PatchEntry(ctx, list, id, p, opt)
+		e, meta, err := c.PatchEntry(ctx, list, id, p, opt)
 		if err != nil {
 			return err
 		}
+		a.rememberEntry(cmd, list, e, meta, "edit")
 		return a.printEntry(cmd, "changed", e)
 	})
 	return cmd
@@ -101,7 +102,7 @@ func (a *app) editText(ctx context.Context, c *api.Client, cmd *cobra.Command, l
 	ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
 	defer cancel()
 	opt.TZ = zone(a.now())
-	e, _, err := c.PatchEntry(ctx, list, id, p, opt)
+	e, meta, err := c.PatchEntry(ctx, list, id, p, opt)
 	switch {
 	case lost(err):
 		return &cli.Error{Code: cli.Conflict, Err: fmt.Errorf("entry %d was changed by somebody else meanwhile, and yours is not stored: look at it with 'todo ls', then %s", id, again(list, id, file))}
@@ -111,6 +112,7 @@ func (a *app) editText(ctx context.Context, c *api.Client, cmd *cobra.Command, l
 	if !kept {
 		os.Remove(file)
 	}
+	a.rememberEntry(cmd, list, e, meta, "edit")
 	return a.printEntry(cmd, "changed", e)
 }
 

@@ -96,7 +96,7 @@ func (a *app) show(ctx context.Context, c *api.Client, cmd *cobra.Command, list 
 		}
 		ch.q.Sort = []string{def(known.Sort, "order")}
 	}
-	if list == "" {
+	if a.everywhere = list == ""; a.everywhere {
 		found, err := everywhere(ctx, c, ch, opt)
 		if err != nil {
 			return err

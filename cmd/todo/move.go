@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -49,10 +50,11 @@ one is told where it went.`,
 		ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
 		defer cancel()
 		if len(ids) == 1 {
-			e, _, err := one(ctx, list, ids[0], to, opt)
+			e, meta, err := one(ctx, list, ids[0], to, opt)
 			if err != nil {
 				return err
 			}
+			a.rememberEntry(cmd, list, e, meta, op)
 			a.began(cmd, begins, e.List)
 			return a.printEntry(cmd, what, e)
 		}
@@ -60,6 +62,7 @@ one is told where it went.`,
 		if err != nil {
 			return err
 		}
+		a.remember(cmd, list, res.Rev, fmt.Sprint(op, " ", ids))
 		a.began(cmd, begins, to)
 		return a.printBatch(cmd, what, res)
 	})
@@ -91,10 +94,11 @@ func (a *app) orderCommand() *cobra.Command {
 			return cli.UsageError("an entry has no place beside itself")
 		}
 		if len(ids) == 1 {
-			e, _, err := c.PlaceEntry(ctx, list, ids[0], p, opt)
+			e, meta, err := c.PlaceEntry(ctx, list, ids[0], p, opt)
 			if err != nil {
 				return err
 			}
+			a.rememberEntry(cmd, list, e, meta, "order")
 			return a.printEntry(cmd, "placed", e)
 		}
 		var b api.Batch
@@ -109,6 +113,7 @@ func (a *app) orderCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		a.remember(cmd, list, res.Rev, fmt.Sprint("order ", ids))
 		return a.printBatch(cmd, "placed", res)
 	})
 	return cmd

@@ -113,6 +113,7 @@ func (a *app) layout(cmd *cobra.Command, entries []api.Entry) show.Options {
 	if width, _, ok := size(cmd.OutOrStdout()); ok {
 		opt.Width = width
 	}
+	opt.Lists = a.everywhere
 	for _, e := range entries {
 		opt.Lists = opt.Lists || e.List != entries[0].List
 	}

@@ -10,6 +10,7 @@ import (
 
 	"todod/cmd/internal/cli"
 	"todod/httpapi/api"
+	"todod/httpapi/format"
 )
 
 func TestParseIDs(t *testing.T) {
@@ -140,4 +141,16 @@ func FuzzReadEntry(f *testing.F) {
 			t.Errorf("%q: %+v then %+v, %v", text, p, again, err)
 		}
 	})
+}
+
+// The formats are those that nodes have.
+func TestFormats(t *testing.T) {
+	if got, want := fmt.Sprint(formatNames()), fmt.Sprint(format.Names()); got != want {
+		t.Errorf("%s, and a node has %s", got, want)
+	}
+	for _, f := range formats {
+		if of := format.Find(f.name); f.suffix != "" && of.Suffix != f.suffix {
+			t.Errorf("%s ends with %s, and here with %s", f.name, of.Suffix, f.suffix)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -45,6 +46,8 @@ type app struct {
 	list    string // where none is named
 	verbose bool
 	now     func() time.Time
+
+	everywhere bool // what is printed is of all lists: each is named
 }
 
 func newRoot(env func(string) string, config config) *cobra.Command {
@@ -73,7 +76,7 @@ unreachable (try again later), 6 not allowed.`,
 	})
 	root.AddCommand(a.addCommand(), a.lsCommand(), a.doneCommand(), a.undoneCommand(), a.editCommand(), a.rmCommand(), a.mvCommand(), a.orderCommand(),
 		a.listsCommand(), a.listCommand(), a.filterCommand(), a.searchCommand(), a.statsCommand(), a.watchCommand(),
-		a.configCommand())
+		a.trashCommand(), a.restoreCommand(), a.historyCommand(), a.undoCommand(), a.exportCommand(), a.importCommand(), a.configCommand())
 	return root
 }
 
@@ -106,7 +109,12 @@ func (a *app) writes(do command) func(*cobra.Command, []string) error {
 }
 
 func nothingStored(err error) error {
-	if e := api.AsError(err); e != nil && e.Retryable() && e.Outcome == api.NotApplied {
+	e := api.AsError(err)
+	switch {
+	case e == nil:
+	case errors.Is(err, api.CodeMoved) && e.Current != nil:
+		return fmt.Errorf("%w: it is entry %d of the list %s", err, e.Current.ID, e.Current.List)
+	case e.Retryable() && e.Outcome == api.NotApplied:
 		return fmt.Errorf("%w: nothing was stored", err)
 	}
 	return err
