@@ -207,7 +207,7 @@ func (d *describer) parameters(r *route, where string) (out []*openapi.Parameter
 
 func (d *describer) parameter(name, in string, required bool, r *route, where string) *openapi.Parameter {
 	word, ok := r.words[name]
-	if !ok {
+	if !ok && in == "query" {
 		word, ok = glossary["?"+name]
 	}
 	if !ok {

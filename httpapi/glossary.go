@@ -107,7 +107,6 @@ var glossary = openapi.Words{
 	"ids":     {Description: "Of the entries that were changed, or would be."},
 
 	// Search.
-	"?list":          {Description: "Only entries of this list.", MaxLength: todo.MaxListName},
 	"Search.more":    {Type: truth, Description: "Whether there are others."},
 	"Search.entries": {Description: "Those that fit best first."},
 	"more":           {Type: truth, Description: "There is more already: call again at once."},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"todod/fsm/todo"
 	"todod/httpapi/api"
 	"todod/httpapi/openapi"
 )
@@ -109,7 +110,7 @@ var entryRoutes = []route{
 		more: "All words must be there; the beginning of each is enough, and case and accents make no difference. The node that is asked keeps an index for it, " +
 			"which it makes when it is first asked: until it is there the answer is 503 with code behind.",
 		how: reads, gives: api.Search{Rev: 42, Entries: []api.Entry{dentist}}, fails: []api.Code{api.CodeBehind},
-		words: openapi.Words{"?q": {Description: "The words.", MinLength: 1, Examples: []any{"oat mil"}}},
+		words: openapi.Words{"q": {Description: "The words.", MinLength: 1, Examples: []any{"oat mil"}}, "list": {Description: "Only entries of this list.", MaxLength: todo.MaxListName}},
 	}},
 	{http.MethodPost, "/v1/batch", postBatch, doParams, about{
 		id: "batch", does: "Several commands, on any lists, all or none of them",

@@ -97,7 +97,7 @@ func (r *route) chapter() string {
 		return "book"
 	case !isV1(r.path):
 		return "node"
-	case strings.Contains(r.path, "{list}/entries"), strings.Contains(r.path, "{list}/trash"), first == "batch", first == "undo", first == "entries":
+	case strings.Contains(r.path, "{list}/entries"), strings.Contains(r.path, "{list}/trash"), first == "batch", first == "undo", first == "entries", first == "search":
 		return "entries"
 	case first == "events", strings.HasSuffix(r.path, "{list}/events"), strings.HasSuffix(r.path, "{list}/sync"):
 		return "changes"

@@ -266,21 +266,18 @@ func example(v any) (string, error) {
 
 // piece is a part of a path or of a text.
 type piece struct {
-	Text           string
-	Variable, Code bool
+	Text                  string
+	Variable, Code, Break bool // Break: a line may end before it
 }
 
-// pieces parts the variables of a path from the rest.
+// pieces parts a path at its slashes, and the variables in it from the rest.
 func pieces(path string) (all []piece) {
-	for path != "" {
-		before, rest, found := strings.Cut(path, "{")
-		all = append(all, piece{Text: before})
-		if !found {
-			break
+	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if strings.HasPrefix(part, "{") {
+			all = append(all, piece{Text: "/", Break: true}, piece{Text: part, Variable: true})
+			continue
 		}
-		name, after, _ := strings.Cut(rest, "}")
-		all = append(all, piece{Text: "{" + name + "}", Variable: true})
-		path = after
+		all = append(all, piece{Text: "/" + part, Break: true})
 	}
 	return all
 }
