@@ -41,6 +41,9 @@ func (a *agenda) of(list string) bool {
 	if f.final != "" && (q.To == "" || f.final < q.To) {
 		q.To = f.final
 	}
+	if l, ok := f.view.List(list); ok {
+		a.rows += int(l.Entries / agendaShare)
+	}
 	scanned := f.scanned
 	f.view.Scan(list, &q, func(e todo.Entry) bool {
 		if a.beyond(e.Date) {

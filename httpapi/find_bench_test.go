@@ -56,6 +56,7 @@ func BenchmarkFind(b *testing.B) {
 			{"nothing", "q=nowhere"},
 			{"overdue by due", "overdue=true&sort=due"},
 			{"today by priority", "due=today&sort=priority"},
+			{"open by due", "done=false&sort=due"},
 			{"open by title", "done=false&sort=title"},
 			{"newest", "sort=-id"},
 		} {
