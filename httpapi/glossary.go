@@ -152,6 +152,7 @@ var glossary = openapi.Words{
 	"lists":        {Description: "A page of lists, in the byte order of their names."},
 
 	// Changes.
+	"BatchChange.op": {Description: "What was done.", Enum: []any{"add", "put", "patch", "delete", "delete_list", "patch_list", "move", "copy", "place", "restore", "purge", "undo"}},
 	"Synced.entries": {Description: "Entries that changed since the cursor, whole; with reset, all of them, in pages."},
 	"reset":          {Description: "What was held of the list before is void: this begins with all of it."},
 	"gone":           {Description: "The ids of entries that are no longer there."},
