@@ -93,6 +93,7 @@ func (t *term) run() {
 	if t.ctx.Err() != nil {
 		return
 	}
+	t.raise() // a node that founds a group alone takes all it knows from the first write on
 	e.term.Store(t)
 	e.tell()
 	t.done.Go(t.sweep)
