@@ -180,6 +180,12 @@ func (r *Replica) applyCommand(c *Command) (Result, error) {
 			return Result{}, err
 		}
 		return r.applyPurge(purge), nil
+	case TypeSettings:
+		set := Settings{TrashDays: payload.uvarint()}
+		if err := payload.end2(); err != nil {
+			return Result{}, err
+		}
+		return r.applySettings(set), nil
 	case TypeMark:
 		return r.refuse(todo.OK), payload.end2() // applyLog keeps the hashes after the whole entry
 	}

@@ -44,6 +44,8 @@ const (
 	TypeRestore Type = 7 // puts the lists of a backup in the place of those there are
 	TypeVersion Type = 8 // raises the version of the group
 	TypePurge   Type = 9 // takes away trash and history that is too old, a bounded number of rows
+
+	TypeSettings Type = 10 // sets what a group decides for itself
 )
 
 // Command is one command of the log.

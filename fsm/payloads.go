@@ -24,6 +24,11 @@ type Purge struct {
 	Rows uint64 // how many rows of trash and of history to take away at most
 }
 
+// Settings is the payload of TypeSettings: what a group decides for itself. What is 0 stays as it is.
+type Settings struct {
+	TrashDays uint64 // how long trash is kept, up to todo.MaxTrashDays
+}
+
 // Status is how far a node is in belonging to the group. Stored: never renumber.
 type Status uint8
 
@@ -64,6 +69,9 @@ func (p Sweep) Encode() []byte { return appendUvarints(nil, p.Rows) }
 
 // Encode returns the payload.
 func (p Purge) Encode() []byte { return appendUvarints(nil, p.Rows) }
+
+// Encode returns the payload.
+func (p Settings) Encode() []byte { return appendUvarints(nil, p.TrashDays) }
 
 // Encode returns the payload.
 func (p Restore) Encode() []byte {

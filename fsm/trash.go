@@ -118,12 +118,26 @@ func (r *Replica) applyPurge(p Purge) Result {
 	return r.refuse(todo.OK)
 }
 
-func (m *meta) trashLife() int64 {
-	if m.TrashDays != 0 {
-		return int64(m.TrashDays) * dayMS
+func (m *meta) trashLife() int64 { return int64(m.settings().TrashDays) * dayMS }
+
+// settings are those that hold.
+func (m *meta) settings() Settings {
+	if m.TrashDays == 0 {
+		return Settings{TrashDays: todo.TrashDays}
 	}
-	return todo.TrashDays * dayMS
+	return Settings{TrashDays: m.TrashDays}
 }
+
+// applySettings sets what a command names. What is in the trash longer than is allowed now goes with the next purge.
+func (r *Replica) applySettings(s Settings) Result {
+	if s.TrashDays != 0 {
+		r.store.meta.TrashDays = min(s.TrashDays, todo.MaxTrashDays)
+	}
+	return r.refuse(todo.OK)
+}
+
+// Settings are those of the view's state.
+func (v *View) Settings() Settings { return v.meta.settings() }
 
 // oldestTrash returns what is in the trash for longest, of all lists.
 func (r rows) oldestTrash() (num, id uint64, at int64, ok bool) {

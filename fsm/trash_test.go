@@ -208,6 +208,35 @@ func TestPurgeByAge(t *testing.T) {
 	n.sound()
 }
 
+// A group keeps its trash for as long as it says, over restarts, snapshots and restores of backups.
+func TestTrashDays(t *testing.T) {
+	n := newNode2(t)
+	b := backup(t, n)
+	n.do(todo2(addOp("bob", "a"), addOp("bob", "b")), todo2(deleteOp("bob", 1)))
+	n.do(&Command{Type: TypeSettings, Version: 1, Payload: Settings{TrashDays: 7}.Encode()})
+	n.sound()
+	n.crash()
+	n.doAt(6*dayMS, purgeCommand(10))
+	if got := trashOf(n, "bob"); got != "1" || n.r.Outlived(testTime+6*dayMS) {
+		t.Errorf("after 6 days: %s", got)
+	}
+	if !n.r.Outlived(testTime + 7*dayMS) {
+		t.Error("after 7 days it is not to be purged")
+	}
+	n.doAt(7*dayMS, purgeCommand(10))
+	if got := trashOf(n, "bob"); got != "" {
+		t.Errorf("after 7 days: %s", got)
+	}
+	stage(t, n, b)
+	n.do(toRestore(b, 9))
+	n.do(&Command{Type: TypeSettings, Version: 1, Payload: Settings{}.Encode()})
+	v := n.view()
+	defer v.Close()
+	if v.Settings().TrashDays != 7 {
+		t.Errorf("%+v", v.Settings())
+	}
+}
+
 // The tables are bounded: the oldest trash of a list goes, the oldest changes of an entry, the oldest of all.
 func TestTrashAndHistoryAreBounded(t *testing.T) {
 	n := newNode2(t)

@@ -26,6 +26,8 @@ var formats = [...][]uint64{
 	TypeRestore: {1},
 	TypeVersion: {1},
 	TypePurge:   {2},
+
+	TypeSettings: {2},
 }
 
 // needs returns the version that a group must have for a command to be proposed; one that no

@@ -194,6 +194,16 @@ func scanJoinAddr(s *scanner, j *api.JoinAddr) error {
 	})
 }
 
+func scanSettings(s *scanner, v *api.Settings) error {
+	return s.object(func(name []byte) (err error) {
+		if string(name) != "trash_days" {
+			return s.unknown(name)
+		}
+		v.TrashDays, err = s.number("trash_days")
+		return err
+	})
+}
+
 func scanTransfer(s *scanner, t *api.Transfer) error {
 	return s.object(func(name []byte) (err error) {
 		if string(name) != "to" {

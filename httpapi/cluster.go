@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"todod/fsm"
 	"todod/fsm/todo"
 	"todod/httpapi/api"
 	"todod/server"
@@ -68,6 +69,33 @@ func postTransfer(req *request, in *api.Transfer) (nothing, error) {
 	ctx, cancel := req.bounded()
 	defer cancel()
 	return nothing{}, req.s.node.Transfer(ctx, in.To)
+}
+
+func getSettings(req *request) error {
+	r, err := req.read(server.Linearizable)
+	if err != nil {
+		return err
+	}
+	s := r.Settings()
+	r.Close()
+	return req.sendJSON(http.StatusOK, applicationJSON, api.Settings(s))
+}
+
+func patchSettings(req *request, in *api.Settings) (out api.Settings, err error) {
+	if in.TrashDays > todo.MaxTrashDays {
+		return out, &todo.Invalid{Field: "trash_days", Reason: "must be a whole number from 1 to 3650"}
+	}
+	ctx, cancel := req.bounded()
+	defer cancel()
+	if err := req.s.node.SetSettings(ctx, fsm.Settings(*in)); err != nil {
+		return out, err
+	}
+	r, err := req.s.node.Read(ctx, server.ReadOptions{Level: server.Stale}) // this node has seen what it has set
+	if err != nil {
+		return out, err
+	}
+	defer r.Close()
+	return api.Settings(r.Settings()), nil
 }
 
 func getRegistry(req *request, _ *nothing) (api.Registry, error) {

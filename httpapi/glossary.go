@@ -77,6 +77,7 @@ var glossary = openapi.Words{
 
 	// The trash, and what was.
 	"?purge":           {Type: truth, Description: "Delete for good: neither the trash nor a history is left of it."},
+	"trash_days":       {Description: "How many days a deleted entry stays in the trash.", Minimum: openapi.Int(1), Maximum: openapi.Int(todo.MaxTrashDays)},
 	"trash":            {Description: "A page of what was deleted, by id."},
 	"Trashed":          {Description: "An entry of the trash, as it was."},
 	"deleted":          {Description: "When it was deleted, UTC."},

@@ -28,6 +28,7 @@ type Node interface {
 	AddMember(ctx context.Context, req server.JoinRequest) (group string, err error)
 	RemoveMember(ctx context.Context, id string) error
 	Transfer(ctx context.Context, to string) error
+	SetSettings(ctx context.Context, s fsm.Settings) error
 	JoinGroup(ctx context.Context, addr string) error
 
 	Registry(ctx context.Context) (server.Registry, error)

@@ -219,8 +219,16 @@ func (n *testNode) AddMember(_ context.Context, req server.JoinRequest) (string,
 	return "group-1", n.ask(req)
 }
 func (n *testNode) RemoveMember(_ context.Context, id string) error { return n.ask("remove " + id) }
-func (n *testNode) Transfer(_ context.Context, to string) error     { return n.ask("transfer " + to) }
-func (n *testNode) JoinGroup(_ context.Context, addr string) error  { return n.ask("join " + addr) }
+func (n *testNode) SetSettings(_ context.Context, s fsm.Settings) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.groupErr == nil {
+		n.apply(&fsm.Command{Type: fsm.TypeSettings, Version: 1, Payload: s.Encode()})
+	}
+	return n.groupErr
+}
+func (n *testNode) Transfer(_ context.Context, to string) error    { return n.ask("transfer " + to) }
+func (n *testNode) JoinGroup(_ context.Context, addr string) error { return n.ask("join " + addr) }
 
 func (n *testNode) Registry(context.Context) (server.Registry, error) {
 	return n.look().registry, n.ask("registry")

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"todod/fsm"
 	"todod/fsm/todo"
 )
 
@@ -74,6 +75,36 @@ func TestRestoreThatAGroupCannotReadYet(t *testing.T) {
 		v.await("the version is raised", func() bool { return v.leader() != nil && v.leader().engine().replica.GroupVersion() == 2 })
 		if _, err := v.restore("n1", b, true); err != nil {
 			t.Errorf("once all nodes can read it: %v", err)
+		}
+	})
+}
+
+// Any node takes a setting of the group to its leader, once all its members know what that is.
+func TestSettings(t *testing.T) {
+	inVersions(t, func(v *versions) {
+		ctx, days := context.Background(), fsm.Settings{TrashDays: 7}
+		if err := v.node("n1").SetSettings(ctx, days); kindOf(err) != KindVersion {
+			t.Errorf("in a group that does not know it: %v", err)
+		}
+		for _, id := range []string{"n1", "n2", "n3"} {
+			v.replace(id, 2)
+		}
+		v.await("the version is raised", func() bool { return v.leader() != nil && v.leader().engine().replica.GroupVersion() == 2 })
+		if err := v.node(v.named("follower")).SetSettings(ctx, days); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range v.running() {
+			r, err := v.node(id).Read(ctx, ReadOptions{Level: Linearizable})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Settings() != days {
+				t.Errorf("%s has %+v", id, r.Settings())
+			}
+			r.Close()
+		}
+		if err := v.node("n1").SetSettings(ctx, fsm.Settings{TrashDays: 4000}); err == nil {
+			t.Error("more than can be was set")
 		}
 	})
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"todod/fsm"
 	"todod/fsm/todo"
@@ -21,6 +22,30 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 	if err := propose.Check(&cmd); err != nil {
 		return fsm.Result{}, err
 	}
+	list := ""
+	if len(cmd.Ops) == 1 {
+		list = cmd.Ops[0].List
+	}
+	return n.write(ctx, func(e *engine) write {
+		w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.TodoCommand(&cmd, e.replica.GroupVersion())}
+		w.cmd.Principal, w.cmd.Key = opt.Principal, opt.Key
+		return w
+	})
+}
+
+// SetSettings has the group decide something for itself; what is 0 stays as it is. Errors are those of Write.
+func (n *Node) SetSettings(ctx context.Context, s fsm.Settings) error {
+	if s.TrashDays > todo.MaxTrashDays {
+		return &todo.Invalid{Field: "trash_days", Reason: fmt.Sprintf("must be a whole number from 1 to %d", todo.MaxTrashDays)}
+	}
+	_, err := n.write(ctx, func(e *engine) write {
+		return write{n: n, e: e, cmd: fsm.Command{Type: fsm.TypeSettings, Version: 1, Payload: s.Encode()}}
+	})
+	return err
+}
+
+// write has the group apply what a client of this node asks for.
+func (n *Node) write(ctx context.Context, of func(*engine) write) (fsm.Result, error) {
 	if !n.gate.TryRLock() {
 		return fsm.Result{}, failure(KindJoining, NotApplied, "this node is joining a group: try again, or ask another node")
 	}
@@ -32,14 +57,9 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 	if err := e.storage.stalled(); err != nil {
 		return fsm.Result{}, err
 	}
-	list := ""
-	if len(cmd.Ops) == 1 {
-		list = cmd.Ops[0].List
-	}
 	ctx, cancel := n.deadline(ctx)
 	defer cancel()
-	w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.TodoCommand(&cmd, e.replica.GroupVersion())}
-	w.cmd.Principal, w.cmd.Key = opt.Principal, opt.Key
+	w := of(e)
 	res, err := w.run(ctx)
 	if err != nil {
 		return fsm.Result{}, AsError(err).toldBy(w.e.leaderID())

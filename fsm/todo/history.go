@@ -175,9 +175,10 @@ func (s *Stage) undo(op *Op, now int64, rev uint64) (Item, Code) {
 		s.undoFields(&all[i], now, rev)
 	}
 	for i := len(all) - 1; i >= 0; i-- {
-		if item, code := s.undoAdd(&all[i], now, rev); code != OK {
-			return item, code
-		}
+		s.undoAdd(&all[i], now, rev)
+	}
+	if item, code := s.noneBelow(all); code != OK {
+		return item, code
 	}
 	if item, code := s.allFit(); code != OK {
 		return item, code
@@ -257,18 +258,13 @@ func (s *Stage) undoFields(n *net, now int64, rev uint64) {
 	s.also = append(s.also, Item{Kind: Patch, List: n.list, Entry: e, Changed: true})
 }
 
-// undoAdd puts what the rev added or restored into the trash. An entry that others were put below since is
-// not as the rev left it: they would go with it.
-func (s *Stage) undoAdd(n *net, now int64, rev uint64) (Item, Code) {
+// undoAdd puts what the rev added or restored into the trash.
+func (s *Stage) undoAdd(n *net, now int64, rev uint64) {
 	if n.was || !n.is {
-		return Item{}, OK
+		return
 	}
 	list := s.list(n.list)
 	e, _ := s.entry(list.Num, n.id)
-	item := Item{Kind: Delete, List: n.list, Entry: e, Changed: true}
-	if len(s.children(list.Num, n.id, 1)) > 0 {
-		return item, Overtaken
-	}
 	list.Rev = rev
 	t := Trashed{Kind: Deleted, Rev: rev, At: now, Entry: e}
 	if n.origin != (Ref{}) {
@@ -276,8 +272,20 @@ func (s *Stage) undoAdd(n *net, now int64, rev uint64) (Item, Code) {
 	}
 	s.toTrash(&list, t)
 	s.setList(list)
-	s.also = append(s.also, item)
-	return item, OK
+	s.also = append(s.also, Item{Kind: Delete, List: n.list, Entry: e, Changed: true})
+}
+
+// noneBelow refuses to take away what others were put below since: they would go with it.
+func (s *Stage) noneBelow(all []net) (Item, Code) {
+	for i := range all {
+		n := &all[i]
+		num := s.list(n.list).Num
+		if !n.was && n.is && len(s.children(num, n.id, 1)) > 0 {
+			t, _ := s.trashed(num, n.id)
+			return Item{Kind: Undo, List: n.list, Entry: t.Entry}, Overtaken
+		}
+	}
+	return Item{}, OK
 }
 
 // allFit settles what came back, and looks whether all that was changed may be as it is now.

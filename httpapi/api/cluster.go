@@ -71,6 +71,22 @@ func (c *Client) Transfer(ctx context.Context, to string) error {
 	return c.post(ctx, "/v1/cluster/transfer", Transfer{To: to}, nil)
 }
 
+// Settings returns what the group decided for itself.
+func (c *Client) Settings(ctx context.Context) (Settings, error) {
+	return get[Settings](ctx, c, "/v1/cluster/settings")
+}
+
+// SetTrashDays has the group keep its trash for so many days, 1 to 3,650. It may be sent again: the last one holds.
+func (c *Client) SetTrashDays(ctx context.Context, days uint64) error {
+	body, err := json.Marshal(Settings{days})
+	if err != nil {
+		return err
+	}
+	h := http.Header{"Content-Type": {contentType(http.MethodPatch)}}
+	_, err = c.do(ctx, call{method: http.MethodPatch, path: "/v1/cluster/settings", header: h, body: body, again: true}, nil)
+	return err
+}
+
 func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 	var out T
 	_, err := c.do(ctx, call{method: http.MethodGet, path: path, again: true}, &out)

@@ -205,6 +205,11 @@ type Synced struct {
 	More    bool     `json:"more,omitempty"`  // there is more already
 }
 
+// Settings are what a group decides for itself. In a patch, what is left out stays as it is.
+type Settings struct {
+	TrashDays uint64 `json:"trash_days"` // how long a deleted entry stays in the trash, 30 by default
+}
+
 // Trashed is an entry of the trash, as it was when it was deleted.
 type Trashed struct {
 	Entry
