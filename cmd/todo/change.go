@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ func (a *app) doneCommand() *cobra.Command {
 	return a.doneOrNot(true, &cobra.Command{
 		Use: "done [LIST] ID...", Short: "mark entries as done; several: all or none",
 		Long:    "Marks entries as done. One that repeats is set to its next date instead, and stays open.",
-		Example: "  todo done bob 1\n  todo done bob 1 3-5\n  todo done 2",
+		Example: "  todo done bob 1\n  todo done bob 1 3-5\n  todo done 2\n  todo done bob --filter '#shop & today'",
 	})
 }
 
@@ -30,10 +31,21 @@ func (a *app) undoneCommand() *cobra.Command {
 
 func (a *app) doneOrNot(done bool, cmd *cobra.Command) *cobra.Command {
 	var opt api.WriteOptions
-	cmd.Args, cmd.ValidArgsFunction = cobra.MinimumNArgs(1), a.listAndIDNames
+	var many bulk
+	cmd.Args, cmd.ValidArgsFunction = cobra.ArbitraryArgs, a.listAndIDNames
 	keyFlag(cmd, &opt)
+	many.flags(cmd)
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
+		if is, err := many.asked(); is || err != nil {
+			if err != nil {
+				return err
+			}
+			return a.bulk(ctx, c, cmd, args, many, api.Bulk{Op: "patch", EntryPatch: api.EntryPatch{Done: &done}}, strings.Fields(cmd.Use)[0], opt)
+		}
 		list, ids, err := a.listAndIDs(cmd, args)
+		if err == nil && len(ids) == 0 {
+			err = cli.UsageError("give the ids of entries, or --filter")
+		}
 		if err != nil {
 			return err
 		}
@@ -93,10 +105,11 @@ func (a *app) printGone(cmd *cobra.Command, text string, g ...gone) error {
 func (a *app) rmCommand() *cobra.Command {
 	var all, purge, yes bool
 	var opt api.WriteOptions
+	var many bulk
 	cmd := &cobra.Command{
 		Use: "rm [LIST] ID... | rm LIST --all", Short: "put entries into the trash; several: all or none",
 		Long:    "Puts entries into the trash, with all below them, and asks nothing: 'todo undo' or 'todo restore' brings them back.\nWhat cannot be undone, --purge and --all, asks first at a terminal.",
-		Example: "  todo rm bob 1\n  todo rm bob 2 4-6\n  todo rm bob 1 --purge  # for good, also out of the trash\n  todo rm bob --all      # the list itself, with all its entries",
+		Example: "  todo rm bob 1\n  todo rm bob 2 4-6\n  todo rm bob --filter done\n  todo rm bob 1 --purge  # for good, also out of the trash\n  todo rm bob --all      # the list itself, with all its entries",
 		Args:    cobra.ArbitraryArgs, ValidArgsFunction: a.listAndIDNames,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "take the whole list away")
@@ -104,10 +117,17 @@ func (a *app) rmCommand() *cobra.Command {
 	keyFlag(cmd, &opt)
 	ifMatchFlag(cmd, &opt)
 	yesFlag(cmd, &yes)
-	cmd.MarkFlagsMutuallyExclusive("all", "purge")
+	many.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("all", "purge", "filter")
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
 		if all {
 			return a.removeList(ctx, c, cmd, args, yes, opt)
+		}
+		if is, err := many.asked(); is || err != nil {
+			if err != nil {
+				return err
+			}
+			return a.bulk(ctx, c, cmd, args, many, api.Bulk{Op: "delete"}, "removed", opt)
 		}
 		list, ids, err := a.listAndIDs(cmd, args)
 		switch {

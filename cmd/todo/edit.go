@@ -17,6 +17,7 @@ func (a *app) editCommand() *cobra.Command {
 	var noDate bool
 	var file string
 	var opt api.WriteOptions
+	var many bulk
 	cmd := &cobra.Command{
 		Use: "edit [LIST] ID", Short: "change an entry; what is not named stays as it is",
 		Long: `Changes an entry. Without a flag that says what, it opens the entry in VISUAL or EDITOR and sends what was
@@ -24,8 +25,9 @@ changed there, if the entry is still the same; if it is not, the text is kept an
 		Example: `  todo edit bob 1
   todo edit bob 1 --title 'Dentist, bring the x-rays'
   todo edit bob 1 --date "next friday" --time 9am
-  todo edit bob 1 --repeat "every 6 months" --clear tags,notes`,
-		Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.listAndIDNames,
+  todo edit bob 1 --repeat "every 6 months" --clear tags,notes
+  todo edit bob --filter overdue --date tomorrow --dry-run`,
+		Args: cobra.MaximumNArgs(2), ValidArgsFunction: a.listAndIDNames,
 	}
 	f := cmd.Flags()
 	f.StringVar(&v.title, "title", "", "new `TITLE`")
@@ -37,16 +39,27 @@ changed there, if the entry is still the same; if it is not, the text is kept an
 	_ = cmd.RegisterFlagCompletionFunc("clear", cobra.FixedCompletions(clearable, cobra.ShellCompDirectiveNoFileComp))
 	keyFlag(cmd, &opt)
 	ifMatchFlag(cmd, &opt)
+	many.flags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("date", "no-date")
+	cmd.MarkFlagsMutuallyExclusive("file", "filter")
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
-		list, id, err := a.one(cmd, args)
-		if err != nil {
-			return err
-		}
 		if noDate {
 			v.clear = append(v.clear, "date", "time", "tz", "repeat")
 		}
 		p, err := a.patch(cmd, &v)
+		if err != nil {
+			return err
+		}
+		if is, err := many.asked(); is || err != nil {
+			if err == nil && empty(p) {
+				err = cli.UsageError("--filter goes with the flags that change fields")
+			}
+			if err != nil {
+				return err
+			}
+			return a.bulk(ctx, c, cmd, args, many, api.Bulk{Op: "patch", EntryPatch: p}, "changed", opt)
+		}
+		list, id, err := a.one(cmd, args)
 		switch {
 		case err != nil:
 			return err

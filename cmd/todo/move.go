@@ -14,12 +14,13 @@ import (
 func (a *app) mvCommand() *cobra.Command {
 	var copies, yes bool
 	var opt api.WriteOptions
+	var many bulk
 	cmd := &cobra.Command{
 		Use: "mv [LIST] ID... TO", Short: "move entries, with all below them, into another list; several: all or none",
 		Long: `Moves entries into another list, with all that is below them. They have new ids there; who asks for the old
 one is told where it went.`,
-		Example: "  todo mv bob 1 3-5 alice\n  todo mv 2 alice\n  todo mv bob 1 alice --copy",
-		Args:    cobra.MinimumNArgs(2),
+		Example: "  todo mv bob 1 3-5 alice\n  todo mv 2 alice\n  todo mv bob 1 alice --copy\n  todo mv bob alice --filter '#alice'",
+		Args:    cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 && isIDs(args[len(args)-1]) && !(prefix != "" && isIDs(prefix)) {
 				return a.completeLists(cmd, prefix), cobra.ShellCompDirectiveNoFileComp
@@ -30,8 +31,19 @@ one is told where it went.`,
 	cmd.Flags().BoolVar(&copies, "copy", false, "leave them where they are, and make others")
 	keyFlag(cmd, &opt)
 	yesFlag(cmd, &yes)
+	many.flags(cmd)
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
 		to := args[len(args)-1]
+		op, what, one := "move", "moved to", c.MoveEntry
+		if copies {
+			op, what, one = "copy", "copied to", c.CopyEntry
+		}
+		if is, err := many.asked(); is || err != nil {
+			if err != nil {
+				return err
+			}
+			return a.bulk(ctx, c, cmd, args[:len(args)-1], many, api.Bulk{Op: op, To: to}, op+" to "+cli.Safe(to)+":", opt)
+		}
 		list, ids, err := a.listAndIDs(cmd, args[:len(args)-1])
 		switch {
 		case err != nil:
@@ -42,10 +54,6 @@ one is told where it went.`,
 		begins, err := a.begins(ctx, c, cmd, to, yes)
 		if err != nil {
 			return stored(err)
-		}
-		op, what, one := "move", "moved to", c.MoveEntry
-		if copies {
-			op, what, one = "copy", "copied to", c.CopyEntry
 		}
 		ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
 		defer cancel()
