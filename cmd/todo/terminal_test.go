@@ -61,7 +61,18 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "id: 1.1\ndata: %s\n\n", data)
 	case path == "/v1/lists":
 		say(api.Lists{Lists: n.lists})
-	case path == "/v1/batch":
+	case strings.HasSuffix(path, "/trash"):
+		say(api.Trash{Trash: []api.Trashed{{Entry: n.entries[0]}}})
+	case strings.HasSuffix(path, "/history"):
+		text, _ := json.Marshal(evil)
+		say(api.History{Changes: []api.EntryChange{{Op: "patch", By: evil, Fields: map[string]api.FieldChange{evil: {From: text, To: json.RawMessage(`[` + string(text) + `]`)}}}}})
+	case strings.HasSuffix(path, "/export"):
+		fmt.Fprint(w, evil)
+	case strings.HasSuffix(path, "/import"):
+		say(api.ImportReport{List: evil, Refused: 1, Lines: []api.ImportLine{{Line: 1, Did: evil, Remarks: []string{evil}}}})
+	case path == "/v1/search":
+		say(api.Search{Entries: n.entries, More: true})
+	case path == "/v1/batch", path == "/v1/undo":
 		var res api.BatchResult
 		for _, e := range n.entries {
 			res.Results = append(res.Results, api.BatchChange{Op: "patch", List: e.List, ID: e.ID, Entry: &e})
@@ -140,6 +151,8 @@ func TestNothingActsOnATerminal(t *testing.T) {
 		"ls bob", "ls bob --view tree", "ls bob --view table", "ls bob -o json", "ls bob -o ndjson", "ls --all", "lists", "lists -o json",
 		"add bob x --yes", "done bob 1", "done bob 1-3", "undone bob 1", "edit bob 1 --title x", "rm bob 1", "rm bob 1-3", "rm bob --all --yes",
 		"mv bob 1 alice", "mv bob 1-3 alice --copy", "order bob 1 --first", "list bob", "list bob --archive", "filter x", "search x", "stats", "stats -o csv",
+		"trash bob", "trash bob -o csv", "restore bob 1", "restore bob 1-3", "history bob 1", "history bob 1 -o json", "undo --rev 7", "rm bob 1 --purge --yes",
+		"export bob", "import bob terminal_test.go --yes", "import bob terminal_test.go --dry-run -o csv", "done bob --filter x", "rm bob --filter x --dry-run",
 		"watch bob --since 1 --limit 1", "watch bob --since 1 --limit 1 -o json", "config list", "ls bob --view wide\x1b[2J",
 		"__complete ls x", "__complete done bob x",
 	} {
@@ -209,6 +222,7 @@ func TestQuestions(t *testing.T) {
 		{"yes\n", "rm bob --all", "with its 3 entries, 2 of them open? This cannot be undone. [y/N]", 0, []string{"DELETE /v1/lists/bob "}},
 		{"no\n", "rm bob --all", "cannot be undone", 1, nil},
 		{"", "rm bob --all -y", "", 0, []string{"DELETE /v1/lists/bob "}},
+		{"n\n", "rm bob 1 --purge", "Delete 1 of bob for good? This cannot be undone. [y/N]", 1, nil},
 		{"", "rm bob 1", "", 0, []string{"DELETE /v1/lists/bob/entries/1 "}}, // it goes to the trash
 	} {
 		n := evilNode()
