@@ -76,7 +76,7 @@ unreachable (try again later), 6 not allowed.`,
 	})
 	root.AddCommand(a.addCommand(), a.lsCommand(), a.doneCommand(), a.undoneCommand(), a.editCommand(), a.rmCommand(), a.mvCommand(), a.orderCommand(),
 		a.listsCommand(), a.listCommand(), a.filterCommand(), a.searchCommand(), a.statsCommand(), a.watchCommand(),
-		a.trashCommand(), a.restoreCommand(), a.historyCommand(), a.undoCommand(), a.exportCommand(), a.importCommand(), a.configCommand())
+		a.trashCommand(), a.restoreCommand(), a.historyCommand(), a.undoCommand(), a.exportCommand(), a.importCommand(), a.uiCommand(), a.configCommand())
 	return root
 }
 

@@ -53,7 +53,8 @@ var layers = map[string][]string{
 	"todod/cmd/internal/clitest": {"todod/httpapi/api"},
 	"todod/cmd/todod": {"todod/httpapi", "todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api",
 		"todod/cmd/internal/cli"},
-	"todod/cmd/todo":      {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli", "todod/cmd/todo/show"},
+	"todod/cmd/todo":      {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli", "todod/cmd/todo/show", "todod/cmd/todo/quick", "todod/cmd/todo/ui"},
+	"todod/cmd/todo/ui":   {"todod/httpapi/api", "todod/cmd/internal/cli", "todod/cmd/todo/quick"},
 	"todod/cmd/todo/show": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli"},
 	// What measures from outside is a client like any other.
 	"todod/deploy/targets": {"todod/httpapi/api"},
