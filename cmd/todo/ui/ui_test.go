@@ -178,8 +178,8 @@ func (term *terminal) press(keys ...string) { term.tmux(append([]string{"send-ke
 
 func (term *terminal) write(text string) { term.tmux("send-keys", "-l", text) }
 
-// want waits until the screen has all of these and none of those that begin with a !.
-func (term *terminal) want(texts ...string) string {
+// waitFor waits until the screen has all of these and none of those that begin with a !.
+func (term *terminal) waitFor(texts ...string) string {
 	term.t.Helper()
 	screen := ""
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -202,45 +202,45 @@ func TestAMinute(t *testing.T) {
 	n := newNode()
 	n.add(api.Entry{Title: "Dentist", Date: "2018-12-19", More: api.More{Time: "09:00", Tags: []string{"health"}}})
 	term := n.show(t, 80, 20)
-	term.want("alice", "☐ Dentist", "#health 2018-12-19 09:00", "live")
+	term.waitFor("alice", "☐ Dentist", "#health 2018-12-19 09:00", "live")
 	n.add(api.Entry{Title: "from elsewhere"})
-	term.want("☐ from elsewhere")
+	term.waitFor("☐ from elsewhere")
 	term.press("a")
-	term.want("add:")
+	term.waitFor("add:")
 	term.write("Buy 牛奶 tomorrow #shop p1")
 	term.press("Enter")
-	term.want("☐ Buy 牛奶", "p1 #shop 2018-12-19", "added Buy")
+	term.waitFor("☐ Buy 牛奶", "p1 #shop 2018-12-19", "added Buy")
 	term.press("Down", "Space")
-	term.want("☑ from elsewhere")
+	term.waitFor("☑ from elsewhere")
 	term.press("u")
-	term.want("☐ from elsewhere", "undone")
+	term.waitFor("☐ from elsewhere", "undone")
 	term.press("e", "C-u")
 	term.write("changed here")
 	term.press("Enter")
-	term.want("☐ changed here", "!from elsewhere")
+	term.waitFor("☐ changed here", "!from elsewhere")
 	term.press("x")
-	term.want("!☐ changed here", "in the trash: changed here")
+	term.waitFor("!☐ changed here", "in the trash: changed here")
 	term.press("/")
 	term.write("here")
 	term.press("Enter")
-	term.want("Search: here", "found here", "alice")
+	term.waitFor("Search: here", "found here", "alice")
 	term.press("Escape")
-	term.want("!Search", "☐ Dentist")
+	term.waitFor("!Search", "☐ Dentist")
 	term.press("?")
-	term.want("undo your last change")
+	term.waitFor("undo your last change")
 	term.press("q") // leaves the help
-	term.want("☐ Dentist", "!undo your last change")
+	term.waitFor("☐ Dentist", "!undo your last change")
 	term.press("f")
 	term.write("#shop")
 	term.press("Enter")
-	term.want("filter: #shop")
+	term.waitFor("filter: #shop")
 	n.mu.Lock()
 	if last := n.queries[len(n.queries)-1]; !strings.Contains(last, "filter=%23shop") || !strings.Contains(last, "tz=UTC") {
 		t.Errorf("the filter asked %s", last)
 	}
 	n.mu.Unlock()
 	term.press("q")
-	term.want("it ended with 0")
+	term.waitFor("it ended with 0")
 }
 
 // The screen fits its window, whatever size that comes to, and nothing of a title ever reaches the terminal as
@@ -252,15 +252,15 @@ func TestSizesAndEvilTitles(t *testing.T) {
 		n.add(api.Entry{Title: fmt.Sprint("entry ", i)})
 	}
 	term := n.show(t, 80, 20)
-	term.want("entry 3", "!entry 30")
+	term.waitFor("entry 3", "!entry 30")
 	for _, size := range [][2]int{{40, 10}, {200, 50}, {20, 5}, {80, 20}} {
 		term.tmux("resize-window", "-x", strconv.Itoa(size[0]), "-y", strconv.Itoa(size[1]))
-		term.want("red") // it stays on the first line of entries
+		term.waitFor("red") // it stays on the first line of entries
 	}
 	term.press("End")
-	term.want("entry 39", "!red")
+	term.waitFor("entry 39", "!red")
 	term.press("Home", "Tab", "Up")
-	term.want("nothing here")
+	term.waitFor("nothing here")
 	if title := term.tmux("display-message", "-p", "#{pane_title}"); strings.Contains(title, "gone") {
 		t.Errorf("a title of an entry became that of the terminal: %q", title)
 	}
@@ -270,7 +270,7 @@ func TestSizesAndEvilTitles(t *testing.T) {
 func TestWithoutANode(t *testing.T) {
 	n := newNode()
 	term := n.show(t, 80, 20)
-	term.want("nothing here")
+	term.waitFor("nothing here")
 	m := newModel(t.Context(), Config{Now: time.Now})
 	m.Update(loaded{number: m.loads, err: fmt.Errorf("no node answers\x1b[2J")})
 	if view := m.View(); !strings.Contains(view, "no node answers") || strings.Contains(view, "\x1b[2J") {
