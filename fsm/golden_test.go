@@ -35,11 +35,7 @@ func TestGoldenLogs(t *testing.T) {
 func TestGoldenLogsHoldEveryCommand(t *testing.T) {
 	logged := map[[2]uint8]bool{
 		{uint8(TypeRestore), 1}: true, // restored.txt has what it comes to: it needs a backup beside the log
-		{uint8(TypeTodo), 2}:    true, // until the release that has it is cut
-		{uint8(TypePurge), 1}:   true, // so too
-
-		{uint8(TypeSettings), 1}: true, // so too
-		{uint8(TypeTodo), 3}:     len(testTodo) > 0,
+		{uint8(TypeTodo), 3}:    len(testTodo) > 0,
 	}
 	eachRelease(t, func(t *testing.T, dir string) {
 		b, err := os.ReadFile(filepath.Join(dir, "log.txt"))

@@ -81,7 +81,7 @@ var wrongs = []func(*fsm.Stamp, *fsm.Command) bool{
 	},
 	func(s *fsm.Stamp, _ *fsm.Command) bool { s.Time += 1000; return true }, // its own clock
 	func(_ *fsm.Stamp, c *fsm.Command) bool { // a command left out
-		c.Type, c.Payload = fsm.TypeSweep, fsm.Sweep{}.Encode()
+		c.Type, c.Version, c.Payload = fsm.TypeSweep, 1, fsm.Sweep{}.Encode()
 		return true
 	},
 }
