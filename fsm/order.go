@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tidwall/btree"
+	bolt "go.etcd.io/bbolt"
 
 	"todod/fsm/todo"
 )
@@ -140,6 +141,13 @@ func below(it *btree.MapIter[string, []byte], key string) bool {
 	return it.Last()
 }
 
+func lastBelow(cursor *bolt.Cursor, key string) (k, v []byte) {
+	if k, _ := cursor.Seek([]byte(key)); k == nil {
+		return cursor.Last()
+	}
+	return cursor.Prev()
+}
+
 // scanBack is scan from the other end: it begins below from and ends before what is below to.
 func (r rows) scanBack(from, to string, visit func(key string, payload []byte) bool) {
 	live, frozen := r.live.Iter(), (&tree{}).Iter()
@@ -148,12 +156,7 @@ func (r rows) scanBack(from, to string, visit func(key string, payload []byte) b
 	}
 	liveOK, frozenOK := below(&live, from), below(&frozen, from)
 	cursor := r.file().bucket.Cursor()
-	k, v := cursor.Seek([]byte(from))
-	if k == nil {
-		k, v = cursor.Last()
-	} else {
-		k, v = cursor.Prev()
-	}
+	k, v := lastBelow(cursor, from)
 	for {
 		key, row, found := "", []byte(nil), false
 		if liveOK {

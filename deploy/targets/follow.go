@@ -147,11 +147,10 @@ func (f *followers) count(r *bufio.Reader) {
 	defer f.ended.Add(1)
 	last := byte('\n')
 	for {
-		b, err := r.Peek(1)
-		if err != nil {
+		if _, err := r.Peek(1); err != nil {
 			return
 		}
-		b, _ = r.Peek(r.Buffered())
+		b, _ := r.Peek(r.Buffered())
 		n := bytes.Count(b, []byte("\ne"))
 		if last == '\n' && b[0] == 'e' {
 			n++
