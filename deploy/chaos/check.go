@@ -195,7 +195,7 @@ func (r *run) retry(n *node, method, path, body string) (a answer, err error) {
 // use is what a process holds.
 type use struct {
 	Goroutines, Files int
-	Memory            int64 // resident bytes
+	Memory            int64 // resident bytes of its own: pages of its files, of which a long log leaves many, are the system's
 }
 
 func (r *run) use(n *node) (u use, err error) {
@@ -223,13 +223,13 @@ func (r *run) use(n *node) (u use, err error) {
 	if u.Goroutines == 0 || u.Files == 0 {
 		return u, errors.New("the metrics do not tell goroutines and open files")
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.pid.Load()))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.pid.Load()))
 	if err != nil {
 		return u, err
 	}
-	fields := strings.Fields(string(status))
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	u.Memory = pages * int64(os.Getpagesize())
+	_, text, _ := strings.Cut(string(status), "RssAnon:")
+	kb, err := strconv.ParseInt(strings.TrimSpace(strings.SplitN(text, "kB", 2)[0]), 10, 64)
+	u.Memory = kb << 10
 	return u, err
 }
 
