@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"todod/deploy/chaos/history"
 	"todod/fsm"
 	"todod/httpapi/api"
 )
@@ -163,6 +164,42 @@ func TestTitles(t *testing.T) {
 		got := strings.Join(r.findings, "; ")
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s: found %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// What is known of a kept entry after a few changes, and what a node must not hold then.
+func TestKept(t *testing.T) {
+	nowhere, begun := place{}, place{"a", 1, false, firstDate}
+	done, moved, gone := begun, place{List: "b", Date: firstDate}, begun
+	done.Date, gone.Trash = nextDay(firstDate), true
+	at := func(id uint64, p place) place { p.ID = id; return p }
+	added := func(e *kept) { e.settle(history.Done, begun, 7) }
+	for name, c := range map[string]struct {
+		do    func(*kept)
+		right [][]place
+		wrong [][]place
+	}{
+		"added":             {added, [][]place{{begun}}, [][]place{{}, {gone}, {at(2, begun)}, {begun, begun}, {begun, at(1, moved)}}},
+		"added, not known":  {func(e *kept) { e.settle(history.Unknown, at(0, begun), 0) }, [][]place{{}, {begun}}, [][]place{{moved}, {begun, at(2, begun)}}},
+		"refused":           {func(e *kept) { e.settle(history.NotApplied, begun, 0) }, [][]place{{}}, [][]place{{begun}}},
+		"moved":             {func(e *kept) { added(e); e.settle(history.Done, at(4, moved), 8) }, [][]place{{at(4, moved)}}, [][]place{{begun}, {begun, at(4, moved)}, {at(5, moved)}}},
+		"moved, not known":  {func(e *kept) { added(e); e.settle(history.Unknown, moved, 0) }, [][]place{{begun}, {at(4, moved)}}, [][]place{{}, {gone}, {begun, at(4, moved)}}},
+		"done":              {func(e *kept) { added(e); e.settle(history.Done, done, 8) }, [][]place{{done}}, [][]place{{begun}, {{"a", 1, false, nextDay(done.Date)}}}},
+		"deleted, refused":  {func(e *kept) { added(e); e.settle(history.NotApplied, gone, 0) }, [][]place{{begun}}, [][]place{{gone}}},
+		"deleted, restored": {func(e *kept) { added(e); e.settle(history.Done, gone, 8); e.settle(history.Done, begun, 9) }, [][]place{{begun}}, [][]place{{gone}, {begun, gone}}},
+	} {
+		e := &kept{title: "x", may: []place{nowhere}}
+		c.do(e)
+		for _, found := range c.right {
+			if text := e.wrong(found); text != "" {
+				t.Errorf("%s: %s", name, text)
+			}
+		}
+		for _, found := range c.wrong {
+			if e.wrong(found) == "" {
+				t.Errorf("%s: nothing is wrong with %+v", name, found)
+			}
 		}
 	}
 }

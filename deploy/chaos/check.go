@@ -30,6 +30,9 @@ func (r *run) check(l *load) error {
 			return err
 		}
 	}
+	if err := r.checkKept(l.keeper, nodes); err != nil {
+		return err
+	}
 	if err := l.regs.Check(history.Registers, checkTime, filepath.Join(r.dir, "registers.html")); err != nil {
 		r.find("registers: %v", err)
 	}
@@ -148,6 +151,11 @@ func (r *run) checkTitles(l *load, b *book, list int, all []api.Entry) {
 // anew, and its ids go on.
 func (r *run) sweep(l *load) error {
 	node := r.members()[0]
+	for _, list := range l.keeper.lists {
+		if err := r.drop(node, list); err != nil {
+			return err
+		}
+	}
 	for i, b := range l.shelf.all {
 		for list := range 2 {
 			name := b.listName(list)

@@ -34,6 +34,7 @@ type load struct {
 	regs, lists history.History
 	shelf       *shelf
 	followers   []*follower
+	keeper      *keeper
 
 	acks    atomic.Int64  // acknowledged writes
 	reads   atomic.Int64  // answered reads
@@ -55,6 +56,7 @@ func newLoad(r *run, part int, clients int) *load {
 	l.tape.began = r.began
 	l.shelf = newShelf(l, part)
 	l.followers = []*follower{l.follow(uint64(2*part), 600*time.Millisecond), l.follow(uint64(2*part+1), 20*time.Second)}
+	l.keeper = l.keep(part)
 	for i := range clients {
 		c := &client{l: l, id: i, insists: i%2 == 0, etags: map[string]string{},
 			random: mathrand.New(mathrand.NewPCG(r.opt.seed, uint64(part*1000+i)))}

@@ -63,6 +63,9 @@ func (r *run) restore(l *load) error {
 			}
 		}
 	}
+	if err := r.checkKept(l.keeper, nodes); err != nil {
+		return err
+	}
 	r.sums.Restores++
 	r.tellStory(began, "restore", "")
 	return nil

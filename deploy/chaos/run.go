@@ -68,7 +68,7 @@ func newRun(opt options, bin string, out io.Writer) (*run, error) {
 		return nil, err
 	}
 	r := &run{opt: opt, bin: bin, dir: dir, out: out, began: time.Now(), net: cable.New(), plain: newWeb(),
-		random: rand.New(rand.NewPCG(opt.seed, 1)), without: map[string]bool{}, sums: sums{Faults: map[string]int{}}}
+		random: rand.New(rand.NewPCG(opt.seed, 1)), without: map[string]bool{}, sums: sums{Faults: map[string]int{}, Kept: map[string]int{}}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	r.audit = newAudit(r)
 	if err := r.tryMount(); err != nil {

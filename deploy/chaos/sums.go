@@ -18,7 +18,8 @@ type sums struct {
 	Replays  int64
 	Told     int64 // changes that were followed
 	Restores int
-	Checked  int // operations in the histories
+	Checked  int            // operations in the histories
+	Kept     map[string]int // changes that keepers made, by what they are
 	Seconds  []second
 }
 
@@ -33,6 +34,9 @@ func (r *run) add(l *load) {
 	regs, _ := l.regs.Len()
 	lists, _ := l.lists.Len()
 	s.Checked += regs + lists
+	for what, n := range l.keeper.counts {
+		s.Kept[what] += n
+	}
 	s.Seconds = append(s.Seconds, l.tape.seconds()...)
 }
 
@@ -53,6 +57,10 @@ func (r *run) summary(out io.Writer) {
 	fmt.Fprintf(out, "\n%v: %s\n", time.Since(r.began).Round(time.Second), r.sums)
 	for _, kind := range slices.Sorted(maps.Keys(r.sums.Faults)) {
 		fmt.Fprintf(out, "  %s %d", kind, r.sums.Faults[kind])
+	}
+	fmt.Fprint(out, "\nkept:")
+	for _, what := range slices.Sorted(maps.Keys(r.sums.Kept)) {
+		fmt.Fprintf(out, "  %s %d", what, r.sums.Kept[what])
 	}
 	fmt.Fprintf(out, "\nlogs: %d entries committed and compared, %d terms opened, %d proposals of an earlier term refused\n",
 		len(r.audit.entries), len(r.audit.opened), r.audit.refused)
