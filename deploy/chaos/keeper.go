@@ -17,7 +17,7 @@ import (
 // entry, and takes nothing from the load.
 const (
 	keeps      = 8
-	keeperRest = 150 * time.Millisecond
+	keeperRest = 50 * time.Millisecond
 	firstDate  = "2100-01-01"
 )
 
