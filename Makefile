@@ -4,7 +4,8 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 HTTP     ?= $(or $(TODOD_HTTP),127.0.0.1:5454)
-FUZZTIME ?= 3s
+FUZZTIME ?= 2s
+SHORT    ?= -short
 SEED     ?= 0
 DURATION ?= 2h
 SOAK     ?= bin/soak.html
@@ -36,14 +37,14 @@ test: ## all tests, real processes among them
 	$(GOTEST) -tags next ./fsm
 
 # The race detector needs a C compiler. Under CI a missing one is a failure, elsewhere a line.
-race: ## all tests under the race detector, the long loops trimmed
+race: ## all tests under the race detector, the long ones trimmed (SHORT= for all)
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		set -x; CGO_ENABLED=1 $(GOTEST) -race -short ./...; \
+		set -x; CGO_ENABLED=1 $(GOTEST) -race $(SHORT) ./...; \
 	else \
 		echo "race: left out, for there is no C compiler ($$(go env CC))"; [ "$(CI)" != true ]; \
 	fi
 
-fuzz: ## each fuzz target for FUZZTIME (3s)
+fuzz: ## each fuzz target for FUZZTIME (2s)
 	@set -e; for pkg in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "fuzz $$pkg $$target"; \

@@ -149,6 +149,7 @@ func must(t *testing.T, err error) {
 // of a newer version: the node is told so in one sentence with the right exit code, or it heals; it never comes
 // up as something that it is not.
 func TestE2EOddFiles(t *testing.T) {
+	leftOutOfShortRace(t)
 	o := newOddities(t)
 	for _, c := range []struct {
 		name string

@@ -22,6 +22,7 @@ func powerCycles(t *testing.T) int {
 // The power of all nodes fails, or of one, at any moment: in the middle of writes, of a start, of the founding of the group. Whatever
 // was not synced is lost in part. No node refuses to start, and nothing that was acknowledged is gone.
 func TestE2EPowerLoss(t *testing.T) {
+	leftOutOfShortRace(t)
 	const life = 20 // cycles of one group
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("TODOD_POWER_SEED"); text != "" {

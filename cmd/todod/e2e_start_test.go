@@ -32,6 +32,7 @@ func wantSentence(t *testing.T, stderr, says string, never ...string) {
 var logLine = regexp.MustCompile(`(?m)^time=\S+ level=.*\n`)
 
 func TestE2ECannotStart(t *testing.T) {
+	leftOutOfShortRace(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, []byte("not a folder"), 0o600); err != nil {
@@ -130,6 +131,7 @@ func TestE2EFolderWithoutRights(t *testing.T) {
 }
 
 func TestE2EFullDiskAtStart(t *testing.T) {
+	leftOutOfShortRace(t)
 	dir := t.TempDir()
 	if err := syscall.Mount("todod-test", dir, "tmpfs", 0, "size=16k"); err != nil {
 		t.Skipf("a small disk cannot be mounted here: %v", err)
@@ -145,6 +147,7 @@ func TestE2EFullDiskAtStart(t *testing.T) {
 // A disk that fills up while the group writes: the node on it may stop, but what was acknowledged
 // stays, and with room again the node comes back.
 func TestE2EDiskFillsUp(t *testing.T) {
+	leftOutOfShortRace(t)
 	dir := t.TempDir()
 	if err := syscall.Mount("todod-test", dir, "tmpfs", 0, "size=64m"); err != nil {
 		t.Skipf("a small disk cannot be mounted here: %v", err)

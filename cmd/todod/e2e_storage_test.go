@@ -107,6 +107,7 @@ func wantRunning(t *testing.T, nodes ...*node) {
 
 // The first sync that fails ends a node, whatever its part; nothing is tried again on that disk.
 func TestE2EFailedSync(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	l := startLoad(t, g.nodes, 4)
 	l.waitAcks(20)
@@ -131,6 +132,7 @@ func TestE2EFailedSync(t *testing.T) {
 
 // A leader whose disk hangs would lead for ever and acknowledge nothing.
 func TestE2EStalledLeader(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	l := startLoad(t, g.nodes, 4)
 	l.waitAcks(20)
@@ -159,6 +161,7 @@ func TestE2EStalledLeader(t *testing.T) {
 // All on one disk that hangs: none can do better than another, so all wait for it. So does the
 // follower whose disk hangs first: it says so, and the others go on.
 func TestE2EStalledDisks(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	g.nodes[0].add("bob", "before")
 	leader := g.leader()
@@ -195,6 +198,7 @@ func TestE2EStalledDisks(t *testing.T) {
 // Time that a process did not live through is no stall: not that of a leader in the middle of its
 // writes, nor that of all.
 func TestE2EStoppedIsNotStalled(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	l := startLoad(t, g.nodes, 4)
 	l.waitAcks(20)
@@ -264,6 +268,7 @@ func (d *smallDisk) empty() {
 // The disks fill one by one, and empty again: leadership goes where there is room, writes are refused
 // when there is too little of it, all else goes on, and nobody is restarted.
 func TestE2EFullDisks(t *testing.T) {
+	leftOutOfShortRace(t)
 	disks := map[*node]*smallDisk{}
 	g := startGroup(t, 3, func(n *node) {
 		disks[n] = newSmallDisk(t, "48m")
@@ -332,6 +337,7 @@ func TestE2EFullDisks(t *testing.T) {
 // A follower with no room at all stops rather than write a part of an entry: with room again, it
 // starts with what it had.
 func TestE2ENoRoomLeft(t *testing.T) {
+	leftOutOfShortRace(t)
 	var disk *smallDisk
 	var small *node
 	g := startGroup(t, 3, func(n *node) {

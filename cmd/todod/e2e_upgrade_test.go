@@ -61,6 +61,7 @@ func (n *node) waitVersion(version uint64) {
 // An upgrade of three nodes in turn under load, with a step back on the way: what only the new program
 // knows is refused until it runs everywhere, by an old leader and by a new one. Then no node can go back.
 func TestE2EUpgrade(t *testing.T) {
+	leftOutOfShortRace(t)
 	next := nextTodod(t)
 	g := newGroup(t, 3)
 	l := startLoad(t, g.nodes, 6)
