@@ -185,12 +185,14 @@ type Op struct {
 
 // Known reports whether the operation is of a kind, and on fields, that this program knows.
 func (op *Op) Known() bool {
-	return (op.Kind >= Add && op.Kind <= Arrange) && op.Fields.Set < fieldsEnd && op.Where.Rel <= After && (op.ListFields == nil || op.ListFields.Set < listSetEnd)
+	return op.Kind >= Add && op.Kind <= Arrange && op.Fields.Set < fieldsEnd && op.Where.Rel <= After &&
+		(op.ListFields == nil || op.ListFields.Set < listSetEnd)
 }
 
 // First reports whether version 1 of the commands can say the operation.
 func (op *Op) First() bool {
-	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil && op.At|op.Rev == 0 && op.Next == nil && op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{}) && op.ListFields == nil
+	return op.Kind >= Add && op.Kind <= DeleteList && op.Fields.Set <= firstFields && op.Fields.More == nil &&
+		op.At|op.Rev|op.IDOf|op.ParentOf == 0 && op.To == "" && op.Where == (Where{}) && op.Next == nil && op.ListFields == nil
 }
 
 // First reports whether version 1 of the commands can say the command.
