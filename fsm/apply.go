@@ -211,6 +211,7 @@ func (r *Replica) applyTerm(t Term) Result {
 func (r *Replica) applyTodo(cmd *todo.Command, who string) Result {
 	m := &r.store.meta
 	rev := m.Rev + 1
+	cmd.Rules = m.rules()
 	out := r.stage.Do(*cmd, m.Time, rev)
 	res := r.refuse(out.Code)
 	res.At, res.Items = out.At, out.Items

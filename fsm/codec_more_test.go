@@ -117,13 +117,39 @@ func TestWholeEntryIsKept(t *testing.T) {
 	n.sound()
 }
 
-// Version 1 of a command does what it did: it does not say when an entry was done, and a Put leaves the new fields.
-func TestFirstVersionKeepsItsRules(t *testing.T) {
+// A command of version 1 does what it did while the group is at version 1. Once it is at version 2 the same bytes, of a node
+// that has not heard of that, do what everybody else's do: say when an entry was done, ask for the next date of what
+// repeats, and delete into the trash.
+func TestRulesAreOfTheGroup(t *testing.T) {
 	n := newNode(t)
-	n.do(raise(2))
-	n.do(todo2(todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: "a", More: &todo.More{Notes: "n"}}}))
-	res := n.do(todoCommand(todo.Op{Kind: todo.Put, List: "bob", ID: 1, Fields: todo.Fields{Title: "b", Done: true}}))[0]
-	if e := res.Items[0].Entry; e.Title != "b" || !e.Done || !reflect.DeepEqual(e.More, &todo.More{Notes: "n"}) {
+	trashed := func(list string, id uint64) (todo.Trashed, bool) {
+		v := n.view()
+		defer v.Close()
+		return v.Trashed(list, id)
+	}
+	put := todo.Op{Kind: todo.Put, List: "bob", ID: 1, Fields: todo.Fields{Title: "b", Done: true}}
+	n.do(addCommand("bob", "a"))
+	if e := n.do(todoCommand(put))[0].Items[0].Entry; e.Title != "b" || !e.Done || e.More != nil {
 		t.Errorf("%+v, %+v", e, e.More)
 	}
+	n.do(todoCommand(todo.Op{Kind: todo.Delete, List: "bob", ID: 1}))
+	if _, ok := trashed("bob", 1); ok {
+		t.Error("a group of version 1 has a trash")
+	}
+	n.do(raise(2))
+	n.do(todo2(todo.Op{Kind: todo.Add, List: "bob", Fields: todo.Fields{Title: "c", Date: "2018-12-19", More: &todo.More{Repeat: "FREQ=DAILY"}}}), addCommand("bob", "d"))
+	if res := n.do(todoCommand(patchDone("bob", 2)))[0]; res.Code != todo.Outdated {
+		t.Errorf("what repeats was done for good: %+v", res)
+	}
+	if e := n.do(todoCommand(patchDone("bob", 3)))[0].Items[0].Entry; e.More.Get().Completed == 0 {
+		t.Errorf("%+v, %+v", e, e.More)
+	}
+	rev := n.do(todoCommand(todo.Op{Kind: todo.Delete, List: "bob", ID: 3}))[0].Rev
+	if kept, ok := trashed("bob", 3); !ok || kept.Entry.Title != "d" {
+		t.Errorf("%+v, %v", kept, ok)
+	}
+	if res := n.do(todo2(todo.Op{Kind: todo.Undo, Rev: rev}))[0]; res.Code != todo.OK || n.titles("bob") != "c d" {
+		t.Errorf("%+v; %s", res, n.titles("bob"))
+	}
+	n.sound()
 }

@@ -39,13 +39,16 @@ func (c *Command) needs() uint64 {
 	return formats[c.Type][c.Version-1]
 }
 
-// decodeTodo returns what a payload of TypeTodo of version 1 or 2 says, with the rules to do it by.
+// rules are those by which the group does commands on lists. They follow from the state alone: a node that is behind
+// makes commands of version 1 in a group of version 2, and these must not delete without the trash.
+func (m *meta) rules() todo.Rules { return todo.Rules(min(m.Group, uint64(todo.Rules2))) }
+
+// decodeTodo returns what a payload of TypeTodo of version 1 or 2 says.
 func decodeTodo(version uint8, payload []byte) (todo.Command, error) {
 	cmd, err := DecodeTodo(payload)
 	if err == nil && version == 1 && !cmd.First() {
 		return todo.Command{}, fmt.Errorf("command on lists of version 1 with what that does not have: %w", ErrUnknown)
 	}
-	cmd.Rules = todo.Rules(version)
 	return cmd, err
 }
 

@@ -17,10 +17,10 @@ const Reads = 3
 
 var testTodo = []uint64{3}
 
-// TodoCommand returns a command on lists as a group of that version takes it.
-func TodoCommand(cmd *todo.Command, group uint64) Command {
+// TodoCommand returns a command on lists, without session or key, in the lowest version that can say it.
+func TodoCommand(cmd *todo.Command) Command {
 	c := Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(cmd)}
-	if group >= 2 || !cmd.First() {
+	if !cmd.First() {
 		c.Version = 2
 	}
 	for i := range cmd.Ops {

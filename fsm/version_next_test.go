@@ -13,8 +13,8 @@ import (
 // as version 2.
 func TestNextFormat(t *testing.T) {
 	n := newNode(t)
-	add := TodoCommand(&todo.Command{Ops: []todo.Op{addOp("bob", "next: x")}}, 2)
-	if plain := TodoCommand(&todo.Command{Ops: []todo.Op{addOp("bob", "x")}}, 2); plain.Version != 2 || add.Version != 3 {
+	add := TodoCommand(&todo.Command{Ops: []todo.Op{addOp("bob", "next: x")}})
+	if plain := TodoCommand(&todo.Command{Ops: []todo.Op{addOp("bob", "x")}}); plain.Version != 1 || add.Version != 3 {
 		t.Fatalf("versions %d and %d", plain.Version, add.Version)
 	}
 	if err := n.r.Readable(&add); err == nil || !strings.Contains(err.Error(), "version 3 of the group, which is at 1") {

@@ -10,11 +10,10 @@ const Reads = 2
 // testTodo are versions of TypeTodo that only test builds know: see version_next.go.
 var testTodo []uint64
 
-// TodoCommand returns a command on lists, without session or key, as a group of that version takes it: in
-// version 2 where it can, which knows when entries are done, else in version 1 if that can say it.
-func TodoCommand(cmd *todo.Command, group uint64) Command {
+// TodoCommand returns a command on lists, without session or key, in the lowest version that can say it.
+func TodoCommand(cmd *todo.Command) Command {
 	c := Command{Type: TypeTodo, Version: 1, Payload: EncodeTodo(cmd)}
-	if group >= 2 || !cmd.First() {
+	if !cmd.First() {
 		c.Version = 2
 	}
 	return c

@@ -117,7 +117,7 @@ func (n *testNode) Write(ctx context.Context, cmd todo.Command, opt server.Write
 		return fsm.Result{}, &server.Error{Kind: server.KindNoLeader, Detail: "there is no leader"}
 	}
 	n.writes.Add(1)
-	c := fsm.TodoCommand(&cmd, fsm.Reads)
+	c := fsm.TodoCommand(&cmd)
 	c.Key, c.Principal = opt.Key, opt.Principal
 	res := n.apply(&c)
 	if n.answers != nil {

@@ -27,7 +27,7 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 		list = cmd.Ops[0].List
 	}
 	return n.write(ctx, func(e *engine) write {
-		w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.TodoCommand(&cmd, e.replica.GroupVersion())}
+		w := write{n: n, e: e, list: list, ops: len(cmd.Ops), cmd: fsm.TodoCommand(&cmd)}
 		w.cmd.Principal, w.cmd.Key = opt.Principal, opt.Key
 		return w
 	})

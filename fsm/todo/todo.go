@@ -219,7 +219,7 @@ type Command struct {
 	Rules  Rules
 }
 
-// Rules is the version of the commands that a command was logged as: what it does never changes.
+// Rules is the version of what commands do, which follows from the group's: what a command did never changes.
 type Rules uint8
 
 // The rules. Those of version 2 know more fields, and when an entry was done.

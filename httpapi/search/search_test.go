@@ -48,7 +48,7 @@ func (s *store) apply(cmds ...*fsm.Command) {
 
 func (s *store) do(ops ...todo.Op) {
 	s.t.Helper()
-	c := fsm.TodoCommand(&todo.Command{Ops: ops, Batch: len(ops) > 1}, fsm.Reads)
+	c := fsm.TodoCommand(&todo.Command{Ops: ops, Batch: len(ops) > 1})
 	s.apply(&c)
 }
 
