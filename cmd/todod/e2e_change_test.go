@@ -156,6 +156,7 @@ func (g *group) heardOf(n *node) {
 // A second process on a copy of a folder in use, and a folder put back from an old copy: each could
 // vote a second time, and is turned away.
 func TestE2ECopiedFolder(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	orig := g.others(g.leader())[0]
 	for i := range 20 {
@@ -214,6 +215,7 @@ func TestE2ECopiedFolder(t *testing.T) {
 }
 
 func TestE2ERemoveDeadAfter(t *testing.T) {
+	leftOutOfShortRace(t)
 	if _, errs, code := command(t, "serve", "--data", t.TempDir(), "--remove-dead-after", "5s"); code != 2 || !strings.Contains(errs, "--remove-dead-after") {
 		t.Errorf("5s: exit code %d, %q", code, errs)
 	}

@@ -187,6 +187,7 @@ func TestE2EPausesUnderLoad(t *testing.T) {
 
 // Five nodes bear the loss of two; of the third they do not, and say so.
 func TestE2EFiveNodes(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 5)
 	l := startLoad(t, g.nodes, 8)
 	l.waitAcks(50)

@@ -13,6 +13,7 @@ import (
 // Bits flip in the replica of a node: while it is down, and while it runs. Whatever they hit, the node
 // serves nothing wrong, spreads nothing, and is back with all data after at most two more starts.
 func TestE2EFlippedBits(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := startGroup(t, 3, func(n *node) {
 		n.args = append(n.args, "--scrub-interval", "1s", "--mark-interval", "1s")
 	})
@@ -71,6 +72,7 @@ func flipBits(t *testing.T, r *rand.Rand, path string, bits int) {
 
 // A stopped node's folder is checked as a whole, and nothing in it is changed.
 func TestE2EVerifyFolder(t *testing.T) {
+	leftOutOfShortRace(t)
 	n := newNode(t, "n1")
 	n.start()
 	waitFor(t, "n1 to be ready", func() error { return wantStatus(200)(n.get("/readyz")) })

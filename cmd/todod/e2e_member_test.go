@@ -9,6 +9,7 @@ import (
 )
 
 func TestE2EJoinByCommand(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 1)
 	n1 := g.nodes[0]
 	n1.add("bob", "before")
@@ -161,6 +162,7 @@ func TestE2EMembersUnderLoad(t *testing.T) {
 
 // A node whose folder was wiped forgot whom it voted for: it may not come back under its old name.
 func TestE2EWipedFolder(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	g.nodes[0].add("bob", "before")
 	wiped := g.others(g.leader())[0]
@@ -204,6 +206,7 @@ func TestE2EOneFolderTwoProcesses(t *testing.T) {
 // An address that is used again leads to a node of another group: neither side may take the
 // other's log.
 func TestE2EForeignNodeAtAMembersAddress(t *testing.T) {
+	leftOutOfShortRace(t)
 	ours := newGroup(t, 3)
 	gone := ours.others(ours.leader())[0]
 	gone.kill()

@@ -122,6 +122,7 @@ var bomb = sync.OnceValue(func() string {
 // All of it at once at one node of a group that works meanwhile: each is answered as it should be, nothing of it is
 // taken for another request, and the processes are the same and equal afterwards.
 func TestE2ERawRequests(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	n := g.nodes[0]
 	l := startLoad(t, g.nodes, 2)

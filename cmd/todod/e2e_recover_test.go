@@ -35,6 +35,7 @@ func (n *node) show() (s shown) {
 // the two come back after all, a majority of the old group, and are strangers to it; then they
 // join it.
 func TestE2ERecover(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 3)
 	l := startLoad(t, g.nodes, 6)
 	l.waitAcks(200)

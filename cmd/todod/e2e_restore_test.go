@@ -88,6 +88,7 @@ func TestE2ERestoreUnderLoad(t *testing.T) {
 
 // The lists of a lost group come back in a new one.
 func TestE2ERestoreIntoANewGroup(t *testing.T) {
+	leftOutOfShortRace(t)
 	g := newGroup(t, 1)
 	g.nodes[0].add("bob", "one")
 	g.nodes[0].add("bob", "two")

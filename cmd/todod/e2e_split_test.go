@@ -88,6 +88,7 @@ func (s *side) check(t *testing.T, n *node, list, prefix string) {
 
 // A split, with 1,000 adds tried on each side. The original lost 1,000 of the 2,000 each time.
 func TestE2ESplit(t *testing.T) {
+	leftOutOfShortRace(t)
 	g, c := newCabledGroup(t, 3)
 	adds := rounds(1000, 200)
 	for _, who := range []string{"leader", "follower"} {
@@ -136,6 +137,7 @@ func TestE2ESplit(t *testing.T) {
 // All three are cut off from each other and then healed, so that whoever led may lead again
 // with what nobody else has. What was said to be not applied is not applied then either.
 func TestE2ESplitThreeWays(t *testing.T) {
+	leftOutOfShortRace(t)
 	g, c := newCabledGroup(t, 3)
 	for round := range rounds(6, 2) {
 		list := fmt.Sprintf("bob-%d", round)
