@@ -5,17 +5,28 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"todod/server"
 )
 
 // handles are what a build for deploy/chaos can be turned by, through the environment: how often the log is
-// cut, and the clock, by a file that holds how far it is off.
+// cut, and the clock, by a file that holds how far it is off; and by SIGUSR1, after which the memory that they have
+// is memory that they hold.
 func handles(cfg *server.Config) error {
+	free := make(chan os.Signal, 1)
+	signal.Notify(free, syscall.SIGUSR1)
+	go func() { // as long as the process
+		for range free {
+			debug.FreeOSMemory()
+		}
+	}()
 	for name, to := range map[string]*uint64{"CHAOS_SNAPSHOT_ENTRIES": &cfg.SnapshotEntries, "CHAOS_TRAILING_LOGS": &cfg.TrailingLogs} {
 		if text := os.Getenv(name); text != "" {
 			n, err := strconv.ParseUint(text, 10, 64)
