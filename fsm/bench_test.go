@@ -3,6 +3,8 @@ package fsm
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -200,5 +202,41 @@ func BenchmarkView(b *testing.B) {
 		b.StopTimer()
 		close(stop)
 		<-done
+	})
+}
+
+// BenchmarkOpen is the start of a node with 200,000 entries in 1,000 lists: the check of the whole file, and with it what
+// bolt does when it opens one.
+func BenchmarkOpen(b *testing.B) {
+	l := newLoad(b, 1000, false)
+	l.run(b, l.entries(200_000, 200))
+	if err := l.r.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	file, err := os.ReadFile(l.r.store.path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, FileName), file, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("check", func(b *testing.B) {
+		for b.Loop() {
+			if err := Check(dir); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("open", func(b *testing.B) {
+		for b.Loop() {
+			r, err := Open(Config{Dir: dir})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := r.Abandon(); err != nil {
+				b.Fatal(err)
+			}
+		}
 	})
 }

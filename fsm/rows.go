@@ -46,21 +46,22 @@ func newRow(size int) []byte {
 
 // seal ends a row that newRow began.
 func seal(key string, row []byte) []byte {
-	return binary.BigEndian.AppendUint32(row, rowSum(key, row))
+	return binary.BigEndian.AppendUint32(row, rowSum(xxhash.Sum64String(key), row))
 }
 
 // rowSum begins with a hash of the key, so that a row under the key of another is found out.
-func rowSum(key string, versioned []byte) uint32 {
-	return crc32.Update(uint32(xxhash.Sum64String(key)), castagnoli, versioned)
-}
+func rowSum(key uint64, versioned []byte) uint32 { return crc32.Update(uint32(key), castagnoli, versioned) }
 
 // unseal returns the payload of a row, ErrCorrupt for a damaged or ErrUnknown for a newer one.
-func unseal(key string, row []byte) ([]byte, error) {
+func unseal(key string, row []byte) ([]byte, error) { return unsealAs(xxhash.Sum64String(key), key, row) }
+
+// unsealAs is unseal with the hash of the key.
+func unsealAs[K string | []byte](hash uint64, key K, row []byte) ([]byte, error) {
 	if len(row) < 1+crcSize {
 		return nil, fmt.Errorf("a row of table %.1q is cut short: %w", key, ErrCorrupt)
 	}
 	body := row[:len(row)-crcSize]
-	if rowSum(key, body) != binary.BigEndian.Uint32(row[len(body):]) {
+	if rowSum(hash, body) != binary.BigEndian.Uint32(row[len(body):]) {
 		return nil, fmt.Errorf("a row of table %.1q with a wrong sum: %w", key, ErrCorrupt)
 	}
 	if body[0] != rowVersion {

@@ -19,9 +19,9 @@ var ErrDamaged = errors.New("a page of the file is wrong")
 // ErrGone is a transaction whose meta page was overwritten before it was read.
 var ErrGone = errors.New("the transaction is gone from the file")
 
-// Visit is called for each row in the order of buckets and keys. Key and value are valid until it
-// returns; an error ends the walk.
-type Visit func(bucket string, key, value []byte) error
+// Visit is called for each row in the order of buckets and keys: keySize bytes of key, and its value right behind it. The row
+// is valid until it returns; an error ends the walk.
+type Visit func(bucket string, row []byte, keySize int) error
 
 // The format of bolt's files, version 2. Numbers are little endian: bolt writes those of the machine,
 // and all that todod runs on are so.
@@ -141,13 +141,13 @@ func (w *walker) load(id uint64, depth int) ([]byte, error) {
 	if id < 2 || id >= w.pages || depth > maxDepth {
 		return nil, damaged("page %d is none of the file's", id)
 	}
-	var head [headSize]byte
-	if _, err := w.r.ReadAt(head[:], int64(id)*w.pageSize); err != nil {
-		return nil, fmt.Errorf("read page %d: %w", id, err)
+	b, err := w.read(id, 1, 0, depth)
+	if err != nil {
+		return nil, err
 	}
-	last := id + uint64(u32(head[:], 12))
-	if u64(head[:], 0) != id || last >= w.pages {
-		return nil, damaged("page %d calls itself %d and ends at %d of %d", id, u64(head[:], 0), last, w.pages)
+	last := id + uint64(u32(b, 12))
+	if u64(b, 0) != id || last >= w.pages {
+		return nil, damaged("page %d calls itself %d and ends at %d of %d", id, u64(b, 0), last, w.pages)
 	}
 	for at := id; at <= last; at++ {
 		if w.used[at/64]&(1<<(at%64)) != 0 {
@@ -155,15 +155,23 @@ func (w *walker) load(id uint64, depth int) ([]byte, error) {
 		}
 		w.used[at/64] |= 1 << (at % 64)
 	}
-	for len(w.bufs) <= depth {
-		w.bufs = append(w.bufs, nil)
+	if last > id {
+		return w.read(id, last-id+1, 1, depth)
 	}
-	size := int64(last-id+1) * w.pageSize
+	return b, nil
+}
+
+// read returns n pages of the file, in the buffer of a depth, whose first kept of them were read before.
+func (w *walker) read(id, n, kept uint64, depth int) ([]byte, error) {
+	for len(w.bufs) <= depth {
+		w.bufs = append(w.bufs, make([]byte, w.pageSize))
+	}
+	size, from := int64(n)*w.pageSize, int64(kept)*w.pageSize
 	if int64(cap(w.bufs[depth])) < size {
-		w.bufs[depth] = make([]byte, size)
+		w.bufs[depth] = append(make([]byte, 0, size), w.bufs[depth][:from]...)
 	}
 	b := w.bufs[depth][:size]
-	if _, err := w.r.ReadAt(b, int64(id)*w.pageSize); err != nil {
+	if _, err := w.r.ReadAt(b[from:], int64(id)*w.pageSize+from); err != nil {
 		return nil, fmt.Errorf("read page %d: %w", id, err)
 	}
 	return b, nil
@@ -223,7 +231,7 @@ func (w *walker) leaf(b []byte, depth int, bucket *string, first, below []byte) 
 			return damaged("keys out of order")
 		}
 		last = key
-		if err := w.element(u32(b, at), key, row[ksize:], depth, bucket); err != nil {
+		if err := w.element(u32(b, at), row, int(ksize), depth, bucket); err != nil {
 			return err
 		}
 	}
@@ -231,14 +239,15 @@ func (w *walker) leaf(b []byte, depth int, bucket *string, first, below []byte) 
 }
 
 // element is a row, or among the buckets one of them: with pages of its own, or with a small one within.
-func (w *walker) element(flags uint32, key, value []byte, depth int, bucket *string) error {
+func (w *walker) element(flags uint32, row []byte, keySize, depth int, bucket *string) error {
+	value := row[keySize:]
 	switch {
 	case bucket != nil && flags == 0:
-		return w.visit(*bucket, key, value)
+		return w.visit(*bucket, row, keySize)
 	case bucket != nil || flags != bucketElem || len(value) < rootSize:
 		return damaged("a row of a kind that is not there")
 	}
-	name := string(key)
+	name := string(row[:keySize])
 	if root := u64(value, 0); root != 0 {
 		return w.page(root, depth+1, &name, nil, nil)
 	}
