@@ -50,10 +50,14 @@ func seal(key string, row []byte) []byte {
 }
 
 // rowSum begins with a hash of the key, so that a row under the key of another is found out.
-func rowSum(key uint64, versioned []byte) uint32 { return crc32.Update(uint32(key), castagnoli, versioned) }
+func rowSum(key uint64, versioned []byte) uint32 {
+	return crc32.Update(uint32(key), castagnoli, versioned)
+}
 
 // unseal returns the payload of a row, ErrCorrupt for a damaged or ErrUnknown for a newer one.
-func unseal(key string, row []byte) ([]byte, error) { return unsealAs(xxhash.Sum64String(key), key, row) }
+func unseal(key string, row []byte) ([]byte, error) {
+	return unsealAs(xxhash.Sum64String(key), key, row)
+}
 
 // unsealAs is unseal with the hash of the key.
 func unsealAs[K string | []byte](hash uint64, key K, row []byte) ([]byte, error) {
