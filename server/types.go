@@ -12,7 +12,7 @@ import (
 // Level is how fresh a read must be.
 type Level string
 
-// The levels, in the words of the contract.
+// The levels.
 const (
 	Linearizable Level = "linearizable" // sees every write acknowledged before the read began
 	Stale        Level = "stale"        // this node's replica as it is

@@ -42,6 +42,7 @@ var guards = []struct{ pkg, bench, size string }{
 	{"./fsm", `^BenchmarkApply$/^keyed=(false|true)$/^batch=(16|200)$`, "20000x"},
 	{"./fsm", `^BenchmarkApplyFullWindow$`, "50000x"},
 	{"./fsm", `^BenchmarkView$/^one$`, "100000x"},
+	{"./fsm", `^BenchmarkOpen$`, "10x"},
 	{"./httpapi", `^Benchmark(PostEntry|AddEntry|GetEntries|GetEntriesOfADay)$`, "100000x"},
 }
 

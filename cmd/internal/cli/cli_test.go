@@ -95,7 +95,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// The exit codes of the contract.
+// The exit codes that README names.
 func TestCode(t *testing.T) {
 	answer := func(code api.Code) error {
 		return fmt.Errorf("wrapped: %w", &api.Error{Problem: api.Problem{Code: string(code), Status: api.Statuses[code]}})
