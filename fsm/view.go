@@ -121,6 +121,9 @@ type Position struct {
 	ID   uint64
 }
 
+// pageRoom is what a page is begun with room for: to grow from one entry costs as much.
+const pageRoom = 8
+
 // Entries returns a page of a list's entries and whether there are more, in the order of Scan.
 func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
 	v.Scan(list, &q, func(e todo.Entry) bool {
@@ -130,6 +133,9 @@ func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
 		if len(page) == q.Limit {
 			more = true
 			return false
+		}
+		if page == nil {
+			page = make([]todo.Entry, 0, min(q.Limit, pageRoom))
 		}
 		page = append(page, e)
 		return true

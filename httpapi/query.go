@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,16 +12,23 @@ import (
 
 // query is what a request gave of the parameters its route knows.
 type query struct {
-	known  []string // at most as many as values has places
-	values [20]string
-	given  uint32 // a bit for each
+	known  []string
+	given  uint32    // a bit for each
+	values []string  // of those that were given, in the order of known
+	few    [3]string // room for them: most requests give no more
 }
 
 // get returns a parameter and whether it was given.
 func (q *query) get(name string) (string, bool) {
 	i := slices.Index(q.known, name)
-	return q.values[i], q.given&(1<<i) != 0
+	if q.given&(1<<i) == 0 {
+		return "", false
+	}
+	return q.values[q.place(i)], true
 }
+
+// place is where among the values that of a known parameter is.
+func (q *query) place(i int) int { return bits.OnesCount32(q.given & (1<<i - 1)) }
 
 // add reads a query string or a form body. Strictly, parameters that are not known are
 // refused; else they are ignored, as the book's server does.
@@ -47,7 +55,10 @@ func (q *query) add(raw string, strict bool) error {
 		if !ok {
 			return &todo.Invalid{Field: name, Reason: "has a % without two hexadecimal digits after it"}
 		}
-		q.values[i] = value
+		if q.values == nil {
+			q.values = q.few[:0]
+		}
+		q.values = slices.Insert(q.values, q.place(i), value)
 		q.given |= 1 << i
 	}
 	return nil

@@ -98,6 +98,11 @@ type nothing struct{}
 
 // decode reads a body of JSON and nothing else into v.
 func decode[T any](req *request, scan func(*scanner, *T) error, v *T) error {
+	return req.scan(func(s *scanner) error { return scan(s, v) })
+}
+
+// scan has a body read that is JSON and nothing else.
+func (req *request) scan(read func(*scanner) error) error {
 	if err := req.isJSON(); err != nil {
 		return err
 	}
@@ -107,7 +112,7 @@ func decode[T any](req *request, scan func(*scanner, *T) error, v *T) error {
 		return err
 	}
 	s := scanner{data: buf.Bytes()}
-	if err := scan(&s, v); err != nil {
+	if err := read(&s); err != nil {
 		return err
 	}
 	return s.end()
