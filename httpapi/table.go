@@ -17,7 +17,8 @@ var (
 	readParams  = []string{"consistency"}
 	doParams    = []string{"tz"}
 	dropParams  = []string{"purge"}
-	bookParams  = []string{"list", "date", "title", "consistency"}
+	bookAdding  = []string{"list", "date", "title"}
+	bookReading = []string{"list", "date", "consistency"}
 )
 
 // table is all routes, with what is said of each to clients. mux tries them in order, so the hot ones come first.
@@ -55,11 +56,11 @@ var entryRoutes = []route{
 		id: "addEntry", does: "Add an entry to a list, which begins with its first one",
 		how: writes | tagged | located, body: api.NewEntry{Title: "Dentist", Date: "2018-12-19"}, gives: dentist, status: http.StatusCreated,
 	}},
-	{http.MethodPost, "/add_entry", bookAdd, bookParams, about{
+	{http.MethodPost, "/add_entry", bookAdd, bookAdding, about{
 		id: "bookAddEntry", does: "Add an entry, as the book has it",
 		how: writes | matches, body: form{"list", "date", "title"}, gives: text("OK"),
 	}},
-	{http.MethodGet, "/entries", bookEntries, bookParams, about{
+	{http.MethodGet, "/entries", bookEntries, bookReading, about{
 		id: "bookEntries", does: "The entries of a day, as the book has it: one a line, in the order added",
 		how: reads, gives: text("2018-12-19 Dentist\n2018-12-19 Shopping"), fails: []api.Code{api.CodeTooLarge},
 	}},

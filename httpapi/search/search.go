@@ -83,18 +83,26 @@ type Found struct {
 // Search returns the entries of a view that fit best, and whether there are more. The index is brought up to the view first,
 // so what was written before is found. It fails with ErrBuilding when the context ends before there is an index.
 func (s *Searcher) Search(ctx context.Context, v View, q Query) (page []Found, more bool, err error) {
-	if err := s.ready(ctx); err != nil {
-		return nil, false, err
+	for range 2 { // an index that is too far behind, or of before a restore, is made anew
+		if err := s.ready(ctx); err != nil {
+			return nil, false, err
+		}
+		if page, ok := s.search(v, &q); ok {
+			return page[:min(q.Limit, len(page))], len(page) > q.Limit, nil
+		}
 	}
+	return nil, false, ErrBuilding // the view may be of before a restore itself
+}
+
+// search returns one entry more than the limit if there are; not ok if there is no index that can be brought up to the view.
+func (s *Searcher) search(v View, q *Query) (page []Found, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.catchUp(v) { // too far behind, or of before a restore
+	if s.index == nil || !s.catchUp(v) {
 		s.index = nil
-		return nil, false, ErrBuilding
+		return nil, false
 	}
-	best := s.best(v, &q)
-	more = len(best) > q.Limit
-	return best[:min(q.Limit, len(best))], more, nil
+	return s.best(v, q), true
 }
 
 // ready waits until there is an index; the first who asks has it made.

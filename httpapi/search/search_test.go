@@ -199,6 +199,45 @@ func TestAnOlderView(t *testing.T) {
 	}
 }
 
+// epoch is a view of another epoch, as a restore leaves it.
+type epoch struct {
+	View
+	of uint64
+}
+
+func (e epoch) Epoch() uint64 { return e.of }
+
+// After a restore the index is made anew for the first who searches.
+func TestAnotherEpoch(t *testing.T) {
+	s := newStore(t)
+	s.do(add("bob", "milk", nil))
+	of := uint64(7)
+	open := func(ctx context.Context) (View, func(), error) {
+		v, done, err := s.open(ctx)
+		return epoch{v, of}, done, err
+	}
+	x := New(open)
+	t.Cleanup(x.Close)
+	for of = 7; of < 9; of++ {
+		v, done, err := open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _, err := x.Search(t.Context(), v, words("milk"))
+		if done(); err != nil || len(page) != 1 {
+			t.Errorf("in epoch %d: %+v, %v", of, page, err)
+		}
+	}
+	v, done, err := s.open(t.Context()) // of before the restore, as a slow request has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	if _, _, err := x.Search(t.Context(), epoch{v, 7}, words("milk")); err != ErrBuilding {
+		t.Errorf("of the epoch before: %v", err)
+	}
+}
+
 // Who cannot wait for the index is told so, and it is made all the same.
 func TestItIsMadeBesideTheSearch(t *testing.T) {
 	s := newStore(t)
