@@ -16,8 +16,9 @@ func bookAdd(req *request) error {
 	if err := req.form(); err != nil {
 		return err
 	}
-	cmd, op := oneNew()
+	var op todo.Op
 	var err error
+	op.Kind = todo.Add
 	if op.List, err = req.query.required("list"); err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func bookAdd(req *request) error {
 	if op.If, err = conditions(req.r.Header); err != nil {
 		return err
 	}
-	if _, err := req.write(cmd); err != nil {
+	if _, err := req.write(one(op)); err != nil {
 		return err
 	}
 	return req.send(http.StatusOK, textPlain, bookOK)

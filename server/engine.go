@@ -180,7 +180,7 @@ func (e *engine) openReplica(lost bool) (err error) {
 func logExit(err error) *Exit {
 	switch {
 	case errors.Is(err, fsm.ErrDamaged):
-		return exit(ExitUnknownEntry, "the log is damaged: %s", beginAnew)
+		return exit(ExitUnknownEntry, "the log is damaged: %s (%v)", beginAnew, sentence(err))
 	case errors.Is(err, berrors.ErrTimeout):
 		return exit(ExitFailed, "another process has the log open: stop it, or give another --id or --data")
 	}

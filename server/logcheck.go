@@ -1,12 +1,14 @@
 package server
 
 import (
-	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -14,24 +16,25 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"todod/fsm"
+	"todod/fsm/boltfile"
 )
 
 // lockTimeout is how long to wait for a file that another process has open.
 const lockTimeout = time.Second
 
-// checkLog reads a whole log that is not in use yet: opened for writing, bolt walks all pages in a goroutine
+// checkLog reads all pages of a log that is not in use yet: opened for writing, bolt walks them in a goroutine
 // of its own, where one that is wrong or missing ends the process with the text of a panic. It fails with
 // fsm.ErrDamaged. A file without a byte is one that was not begun.
-func checkLog(path string) (err error) {
+func checkLog(path string) (runs []run, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
-		return nil
+		return nil, nil
 	}
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case !info.Mode().IsRegular():
-		return errors.New("it is no file")
+		return nil, errors.New("it is no file")
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -42,29 +45,53 @@ func checkLog(path string) (err error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: lockTimeout})
 	switch {
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return fmt.Errorf("%w: %w", err, fsm.ErrDamaged)
+		return nil, fmt.Errorf("%w: %w", err, fsm.ErrDamaged)
 	case err != nil:
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.View(func(tx *bolt.Tx) error {
-		if info.Size() < tx.Size() {
-			return fmt.Errorf("it is cut short: %w", fsm.ErrDamaged)
-		}
-		return tx.ForEach(func(_ []byte, b *bolt.Bucket) error { return inOrder(b) })
-	})
+	return checkPages(path)
 }
 
-// inOrder reads a bucket, whose keys only go up: a page that stands in for another would show.
-func inOrder(b *bolt.Bucket) error {
-	var last []byte
-	return b.ForEach(func(k, _ []byte) error {
-		if last != nil && bytes.Compare(last, k) >= 0 {
-			return fmt.Errorf("its pages are out of order: %w", fsm.ErrDamaged)
+// run is entries of a log without a gap. There are two runs where a crash left entries that a received replica had
+// made void: the gap is below what the replica holds then.
+type run struct{ first, last uint64 }
+
+// checkPages reads the file page by page, and returns which entries it has. Both of bolt's meta pages must be well: with
+// one of them gone the newest transaction, a vote it may be or an acknowledged entry, would be undone
+// without a word. A power cut leaves no half of one, since they fit a sector.
+func checkPages(path string) (runs []run, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	whole, err := boltfile.Walk(f, info.Size(), 0, func(bucket string, row []byte, keySize int) error {
+		switch {
+		case bucket == "conf" && slices.Contains(confKeys, string(row[:keySize])):
+			return nil
+		case bucket != "logs" || keySize != 8:
+			return fmt.Errorf("it holds what is no part of a log: %w", fsm.ErrDamaged)
 		}
-		last = k
+		index := binary.BigEndian.Uint64(row)
+		if n := len(runs); n > 0 && runs[n-1].last+1 == index {
+			runs[n-1].last = index
+		} else {
+			runs = append(runs, run{index, index})
+		}
 		return nil
 	})
+	switch {
+	case errors.Is(err, boltfile.ErrDamaged), errors.Is(err, io.EOF): // the latter: it is cut short
+		return nil, fmt.Errorf("%v: %w", err, fsm.ErrDamaged)
+	case err == nil && !whole:
+		return nil, fmt.Errorf("a meta page is wrong: %w", fsm.ErrDamaged)
+	}
+	return runs, err
 }
 
 // owner says whose log a file is, in the file itself: the votes and promises in it bind that node, and would be
@@ -77,17 +104,16 @@ type owner struct {
 
 const logVersion = 1
 
-var ownerKey = []byte("Owner")
-
 // claim writes into a new log whose it is, and refuses one that is another's.
 func (s *logStore) claim(folder, group string, fresh bool) error {
 	want := owner{logVersion, folder, group}
-	b, err := s.Get(ownerKey)
+	var b []byte
+	err := s.read("read the owner", func() (err error) { b, err = s.BoltStore.Get(ownerKey); return err })
 	if fresh && errors.Is(err, raftboltdb.ErrKeyNotFound) {
 		if b, err = json.Marshal(want); err != nil {
 			return err
 		}
-		return s.Set(ownerKey, b)
+		return s.write("write the owner", func() error { return s.BoltStore.Set(ownerKey, b) })
 	}
 	var got owner
 	if err == nil {

@@ -94,6 +94,68 @@ func TestHoleInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRefused(t, data, ExitUnknownEntry, "missing")
+	var why *Exit
+	if _, err := Verify(data, "n1"); !errors.As(err, &why) || why.Code != ExitUnknownEntry {
+		t.Errorf("verify: %v", err)
+	}
+}
+
+// Entries that are missing below where the replica stands are what a crash left of a log that a received replica had made
+// void, and of no use to anybody.
+func TestHoleBelowTheReplica(t *testing.T) {
+	data, path := logFolder(t, 1, 8)
+	r, err := fsm.Open(fsm.Config{Dir: filepath.Join(data, "n1"), NoSync: true, Group: "G"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := openLog(t, path)
+	for i := uint64(1); i <= 5; i++ {
+		var entry raft.Log
+		if err := l.GetLog(i, &entry); err != nil {
+			t.Fatal(err)
+		}
+		r.Apply(&entry)
+	}
+	if err := errors.Join(l.DeleteRange(3, 5), l.Close(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := Verify(data, "n1"); err != nil || v.FirstIndex != 1 || v.LastIndex != 8 {
+		t.Errorf("verify: %+v, %v", v, err)
+	}
+	n, err := Open(Config{ID: "n1", Data: data, Raft: "127.0.0.1:0", AdvertiseHTTP: "127.0.0.1:1", NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A damaged entry is found at the start, also where the replica has what it came to: else it would be found by the first
+// node that needs it again.
+func TestDamagedEntryBelowTheReplica(t *testing.T) {
+	data, path := logFolder(t, 1, 8)
+	r, err := fsm.Open(fsm.Config{Dir: filepath.Join(data, "n1"), NoSync: true, Group: "G"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := openLog(t, path)
+	for i := uint64(1); i <= 8; i++ {
+		entry := raft.Log{Index: i, Term: 1, Type: raft.LogCommand, Data: fsm.EncodeEnvelope(fsm.Stamp{Time: int64(i), Term: 1}, nil)}
+		r.Apply(&entry)
+		if entry.Extensions = logSum(&entry); i == 3 {
+			entry.Data[0] ^= 1
+			err = l.BoltStore.StoreLog(&entry)
+		}
+	}
+	if err := errors.Join(err, l.Close(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, data, ExitUnknownEntry, "log entry 3")
+	var why *Exit
+	if _, err := Verify(data, "n1"); !errors.As(err, &why) || why.Code != ExitUnknownEntry {
+		t.Errorf("verify: %v", err)
+	}
 }
 
 // A log is its owner's word. It is taken for nobody else's, not even for that of the same folder in

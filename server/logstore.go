@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,20 +24,23 @@ import (
 // the pages, so nothing that is tried again can be trusted.
 type logStore struct {
 	*raftboltdb.BoltStore
-	path    string
-	page    int64        // bytes
-	bytes   atomic.Int64 // appended since the last snapshot, and before this start all that the file holds
-	term    steadyTerm
-	writes  *underway
-	fatal   func(error)
-	step    func(string)                // for tests: called where a crash may come; nil otherwise
-	applied func() (index, term uint64) // where the replica stands; nil before it is open
+	path     string
+	runs     []run        // the entries that the file held when it was opened
+	page     int64        // bytes
+	bytes    atomic.Int64 // appended since the last snapshot, and before this start all that the file holds
+	term     steadyTerm
+	promises promises
+	writes   *underway
+	fatal    func(error)
+	step     func(string)                // for tests: called where a crash may come; nil otherwise
+	applied  func() (index, term uint64) // where the replica stands; nil before it is open
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func openLogStore(path string, noSync bool, writes *underway, fatal func(error)) (*logStore, error) {
-	if err := checkLog(path); err != nil {
+	runs, err := checkLog(path)
+	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	room, err := shrinkLog(path)
@@ -51,20 +53,29 @@ func openLogStore(path string, noSync bool, writes *underway, fatal func(error))
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	l := &logStore{BoltStore: s, path: path, page: max(room.page, int64(os.Getpagesize())), writes: writes, fatal: fatal}
+	l := &logStore{BoltStore: s, path: path, runs: runs, page: max(room.page, int64(os.Getpagesize())), writes: writes, fatal: func(error) {}}
+	if err := errors.Join(l.readPromises(), l.readAll()); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the log: %w", err), s.Close())
+	}
+	l.fatal = fatal
 	// How much came since the last snapshot is not written down. To take all of it costs a snapshot at some
 	// starts; to take nothing would let the log of a node that is restarted often grow for ever.
 	l.bytes.Store(room.live())
-	term, err := s.GetUint64(termKey)
-	if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
-		return nil, errors.Join(fmt.Errorf("read the term: %w", err), s.Close())
-	}
-	l.term.now.Store(term)
 	return l, nil
 }
 
-// termKey is where Raft keeps its term.
-var termKey = []byte("CurrentTerm")
+// readAll reads each entry, whether this node needs it again or not: it is found damaged now, and not
+// once another node needs it. It fails with fsm.ErrDamaged.
+func (s *logStore) readAll() error {
+	for _, r := range s.runs {
+		for i := r.first; i <= r.last; i++ {
+			if err := s.GetLog(i, new(raft.Log)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // steadyTerm is Raft's term as it is on the disk, which can be kept from changing for a moment.
 type steadyTerm struct {
@@ -172,43 +183,6 @@ func (s *logStore) at(step string) {
 	if s.step != nil {
 		s.step(step)
 	}
-}
-
-// Set and SetUint64 keep Raft's term and vote.
-func (s *logStore) Set(key, value []byte) error {
-	return s.write("write the vote", func() error { return s.BoltStore.Set(key, value) })
-}
-
-// SetUint64 is Set for numbers.
-func (s *logStore) SetUint64(key []byte, value uint64) error {
-	write := func() error {
-		return s.write("write the term", func() error { return s.BoltStore.SetUint64(key, value) })
-	}
-	if !bytes.Equal(key, termKey) {
-		return write()
-	}
-	if s.term.now.Load() == value {
-		return nil // also for a heartbeat, which holds the term still: see transport.heartbeat
-	}
-	s.term.Lock()
-	defer s.term.Unlock()
-	if err := write(); err != nil {
-		return err
-	}
-	s.term.now.Store(value)
-	return nil
-}
-
-// Get and GetUint64 return Raft's term and vote, or raftboltdb.ErrKeyNotFound.
-func (s *logStore) Get(key []byte) (value []byte, err error) {
-	err = s.read("read the vote", func() (err error) { value, err = s.BoltStore.Get(key); return err })
-	return value, err
-}
-
-// GetUint64 is Get for numbers.
-func (s *logStore) GetUint64(key []byte) (value uint64, err error) {
-	err = s.read("read the term", func() (err error) { value, err = s.BoltStore.GetUint64(key); return err })
-	return value, err
 }
 
 // write is read for what must reach the disk: one that does not come back is noticed.

@@ -153,7 +153,8 @@ func readLog(path string) (*logStore, error) {
 	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil, nil
 	}
-	if err := checkLog(path); err != nil {
+	runs, err := checkLog(path)
+	if err != nil {
 		return nil, surveyExit(err)
 	}
 	opt := logOptions(false)
@@ -162,7 +163,11 @@ func readLog(path string) (*logStore, error) {
 	if err != nil {
 		return nil, exit(ExitStorage, "the log cannot be opened: %v", sentence(err))
 	}
-	return &logStore{BoltStore: s, path: path, writes: newUnderway(), fatal: func(error) {}}, nil
+	l := &logStore{BoltStore: s, path: path, runs: runs, writes: newUnderway(), fatal: func(error) {}}
+	if err := l.readPromises(); err != nil {
+		return nil, errors.Join(surveyExit(err), s.Close())
+	}
+	return l, nil
 }
 
 // errGap is a log that begins above what the replica holds.
@@ -184,7 +189,9 @@ func tail(logs *logStore, index, term uint64, visit func(*raft.Log) error) error
 	}
 	for i := index + 1; i <= last; i++ {
 		var l raft.Log
-		if err := logs.GetLog(i, &l); err != nil {
+		if err := logs.GetLog(i, &l); errors.Is(err, raft.ErrLogNotFound) {
+			return fmt.Errorf("log entry %d is missing: %w", i, fsm.ErrDamaged)
+		} else if err != nil {
 			return err
 		}
 		if l.Term < term {

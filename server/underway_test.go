@@ -41,8 +41,6 @@ func TestLogReportsFaults(t *testing.T) {
 		"an entry":   func(s *logStore) error { return s.GetLog(1, new(raft.Log)) },
 		"the first":  func(s *logStore) error { _, err := s.FirstIndex(); return err },
 		"the last":   func(s *logStore) error { _, err := s.LastIndex(); return err },
-		"the vote":   func(s *logStore) error { _, err := s.Get([]byte("LastVoteCand")); return err },
-		"the term":   func(s *logStore) error { _, err := s.GetUint64([]byte("CurrentTerm")); return err },
 		"a new vote": func(s *logStore) error { return s.Set([]byte("LastVoteCand"), []byte("n2")) },
 	} {
 		var told []error

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/hashicorp/raft"
-
 	"todod/fsm"
 )
 
@@ -51,20 +49,10 @@ func verifyLog(path string) (first uint64, err error) {
 		return 0, asDamage(err)
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()
-	if first, err = logs.FirstIndex(); err != nil {
+	if err := logs.readAll(); err != nil {
 		return 0, err
 	}
-	last, err := logs.LastIndex()
-	if err != nil {
-		return 0, err
-	}
-	for i := first; i <= last && first != 0; i++ {
-		var l raft.Log
-		if err := logs.GetLog(i, &l); err != nil {
-			return 0, errors.Join(err, fsm.ErrDamaged) // one that is missing among the others, too
-		}
-	}
-	return first, nil
+	return logs.FirstIndex()
 }
 
 // asDamage takes the advice for survivors out of what readLog found.

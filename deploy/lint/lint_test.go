@@ -40,7 +40,7 @@ var layers = map[string][]string{
 	"todod/fsm/todo/filter":  {"todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/fold"},
 	"todod/fsm/boltfile":     {},
 	"todod/fsm":              {"todod/fsm/todo", "todod/fsm/boltfile"},
-	"todod/server":           {"todod/fsm", "todod/fsm/todo", "todod/fsm/todo/propose"},
+	"todod/server":           {"todod/fsm", "todod/fsm/boltfile", "todod/fsm/todo", "todod/fsm/todo/propose"},
 	"todod/httpapi/api":      {"todod/fsm/todo"},
 	// The formats of files know what an entry is on the wire, and nothing of a node.
 	"todod/httpapi/format": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due"},
