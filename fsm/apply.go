@@ -181,7 +181,7 @@ func (r *Replica) applyCommand(c *Command) (Result, error) {
 		}
 		return r.applyPurge(purge), nil
 	case TypeSettings:
-		set := Settings{TrashDays: payload.uvarint()}
+		set := Settings{TrashDays: payload.uvarint(), EventsMiB: payload.uvarint()}
 		if err := payload.end2(); err != nil {
 			return Result{}, err
 		}

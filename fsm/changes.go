@@ -137,7 +137,7 @@ type oldestChange struct {
 	size uint64 // of its row's payload
 }
 
-// trimChanges lets the oldest changes go once rev has its own: beyond changeBytes, and those past changeLife, but
+// trimChanges lets the oldest changes go once rev has its own: beyond changeBytes, or what the group set, and those past changeLife, but
 // for the newest changeFew as long as these take no more than changeMost. A group of version 1 knows the first limit alone.
 // Time is that of the commands, so it is the same at every node.
 func (r *Replica) trimChanges(rev uint64) {
@@ -153,11 +153,19 @@ func (r *Replica) trimChanges(rev uint64) {
 		if m.FirstChange == rev || few && m.ChangeBytes <= lim.changeMost {
 			return
 		}
-		if m.ChangeBytes <= lim.changeBytes && m.Time-r.firstChange().time < lim.changeLife {
+		if m.ChangeBytes <= r.changeBytes() && m.Time-r.firstChange().time < lim.changeLife {
 			return
 		}
 		r.dropChange()
 	}
+}
+
+// changeBytes is how much a group of version 2 keeps of the changes.
+func (r *Replica) changeBytes() uint64 {
+	if mib := r.store.meta.EventsMiB; mib != 0 {
+		return mib << 20
+	}
+	return r.limits.changeBytes
 }
 
 // firstChange is the oldest change that is kept.

@@ -1,8 +1,10 @@
 package fsm
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +102,66 @@ func TestTrimIsBounded(t *testing.T) {
 		}
 	}
 	n.sound()
+}
+
+// A group that keeps less of the changes lets go what is too much in steps, and all its nodes the same.
+func TestEventsMiB(t *testing.T) {
+	n := newNode2(t)
+	other := newNode2(t)
+	n.r.limits.changeFew, other.r.limits.changeFew = 10, 10
+	sized := func(mib uint64) *Command {
+		return &Command{Type: TypeSettings, Version: 1, Payload: Settings{EventsMiB: mib}.Encode()}
+	}
+	cmds := make([]*Command, 4*maxTrim)
+	for i := range cmds {
+		cmds[i] = addCommand("bob", strings.Repeat("x", 200))
+	}
+	b := backup(t, n)
+	n.do(cmds...)
+	n.do(sized(1))
+	if got := n.r.store.meta.FirstChange; got != 1 {
+		t.Errorf("with the setting itself the changes up to %d went", got-1)
+	}
+	steps := 0
+	for ; n.r.store.meta.ChangeBytes > 1<<20; steps++ {
+		first := n.r.store.meta.FirstChange
+		n.do(addCommand("bob", "x"))
+		if went := n.r.store.meta.FirstChange - first; went == 0 || went > maxTrim {
+			t.Fatalf("a command let %d changes go", went)
+		}
+	}
+	if kept := n.r.store.meta.ChangeBytes; steps < 3 || kept < 1<<20-1000 {
+		t.Errorf("%d bytes are kept after %d commands", kept, steps)
+	}
+	n.sound()
+	n.crash()
+	n.r.limits.changeFew = 10
+	n.do(addCommand("bob", "x"))
+	if kept := n.r.store.meta.ChangeBytes; kept > 1<<20 || kept < 1<<20-1000 {
+		t.Errorf("%d bytes are kept after a crash", kept)
+	}
+	if err := errors.Join(n.r.Flush(), send(n, other)); err != nil {
+		t.Fatal(err)
+	}
+	other.log = slices.Clone(n.log)
+	for _, n := range []*node{n, other} {
+		n.do(sized(2), addCommand("bob", "y"), sized(0))
+		n.do(cmds[:2*maxTrim]...)
+		if m := n.r.store.meta; m.EventsMiB != 2 || m.ChangeBytes < 2<<20-1000 || m.ChangeBytes > 2<<20 {
+			t.Errorf("of 2 MiB %d bytes are kept", m.ChangeBytes)
+		}
+	}
+	if n.r.Hash() != other.r.Hash() {
+		t.Error("the nodes differ")
+	}
+	stage(t, n, b)
+	n.do(toRestore(b, 9))
+	n.do(sized(2000))
+	v := n.view()
+	defer v.Close()
+	if got := v.Settings(); got != (Settings{TrashDays: todo.TrashDays, EventsMiB: todo.MaxEventsMiB}) {
+		t.Errorf("%+v", got)
+	}
 }
 
 // A reader that takes deltas of a list between any writes comes to what the list is, and is told of an

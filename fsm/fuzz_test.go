@@ -108,7 +108,7 @@ func FuzzRow(f *testing.F) {
 	f.Add("h1", appendTrace(newRow(0), &todo.Trace{Rev: 5, At: testTime, Who: "ann", Kind: todo.Patch, From: todo.Fields{Title: "a"}, To: todo.Fields{Done: true, More: &whole}}))
 	m := newMeta()
 	f.Add(string(metaKey), m.encode())
-	m.HistoryBytes, m.TrashDays = 300, 7
+	m.HistoryBytes, m.TrashDays, m.EventsMiB = 300, 7, 9
 	f.Add(string(metaKey), m.encode())
 	f.Add("", []byte{2})
 	f.Fuzz(func(t *testing.T, key string, row []byte) {

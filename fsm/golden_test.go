@@ -198,7 +198,7 @@ func goldenHistory(n *node) {
 	n.do(todo2(todo.Op{Kind: todo.Delete, List: "list0", ID: 1}), todo2(todo.Op{Kind: todo.Restore, List: "list0", ID: 1}), todo2(patchDone("list0", 2)))
 	_, rev := n.r.Applied()
 	n.do(todo2(todo.Op{Kind: todo.Undo, Rev: rev}), todo2(todo.Op{Kind: todo.Delete, List: "list0", ID: 2}, todo.Op{Kind: todo.Purge, List: "list0", ID: 2}))
-	n.do(&Command{Type: TypeSettings, Version: 1, Payload: Settings{7}.Encode()})
+	n.do(&Command{Type: TypeSettings, Version: 1, Payload: Settings{7, 9}.Encode()})
 	n.do(&Command{Type: TypePurge, Version: 1, Payload: Purge{10}.Encode()}, &Command{Type: TypeSweep, Version: 1, Payload: Sweep{10}.Encode()})
 	n.do(keyed(addCommand("list3", "again"), "a key of its own"), keyed(addCommand("list3", "again"), "a key of its own"))
 }

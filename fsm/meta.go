@@ -32,6 +32,7 @@ type meta struct {
 	// What groups of version 1 do not have.
 	HistoryBytes uint64 // of the changes of entries
 	TrashDays    uint64 // how long trash is kept; 0: as todo.TrashDays says
+	EventsMiB    uint64 // how much of the changes is kept; 0: as limits.changeBytes says
 }
 
 func newMeta() meta {
@@ -44,8 +45,9 @@ func (m *meta) encode() []byte {
 		m.NextList, m.NextSession, m.Garbage, m.FirstChange, m.ChangeBytes,
 		m.FirstKey, m.NextKey, m.Keys, m.KeyBytes)
 	b = appendBytes(b, m.Conf)
-	if m.HistoryBytes != 0 || m.TrashDays != 0 {
-		b = append(appendNumber(appendNumber(b, metaHistoryBytes, m.HistoryBytes), metaTrashDays, m.TrashDays), 0)
+	if m.HistoryBytes|m.TrashDays|m.EventsMiB != 0 {
+		b = appendNumber(appendNumber(b, metaHistoryBytes, m.HistoryBytes), metaTrashDays, m.TrashDays)
+		b = append(appendNumber(b, metaEventsMiB, m.EventsMiB), 0)
 	}
 	return seal(string(metaKey), b)
 }
@@ -82,6 +84,7 @@ func decodeMeta(row []byte) (m meta, err error) {
 const (
 	metaHistoryBytes = 1
 	metaTrashDays    = 2
+	metaEventsMiB    = 3
 )
 
 func (m *meta) field(number byte, in *reader) {
@@ -90,6 +93,8 @@ func (m *meta) field(number byte, in *reader) {
 		m.HistoryBytes = in.nonzero()
 	case metaTrashDays:
 		m.TrashDays = in.nonzero()
+	case metaEventsMiB:
+		m.EventsMiB = in.nonzero()
 	default:
 		in.unknown = true
 		in.b = nil

@@ -1,5 +1,11 @@
 package fsm
 
+import (
+	"fmt"
+
+	"todod/fsm/todo"
+)
+
 // Payloads of the commands that are not about lists.
 
 // Term is the payload of TypeTerm.
@@ -27,6 +33,20 @@ type Purge struct {
 // Settings is the payload of TypeSettings: what a group decides for itself. What is 0 stays as it is.
 type Settings struct {
 	TrashDays uint64 // how long trash is kept, up to todo.MaxTrashDays
+	EventsMiB uint64 // how much of the changes is kept, up to todo.MaxEventsMiB
+}
+
+// Check fails with a *todo.Invalid for what cannot be set.
+func (p Settings) Check() error {
+	for _, s := range []struct {
+		field       string
+		value, most uint64
+	}{{"trash_days", p.TrashDays, todo.MaxTrashDays}, {"events_mib", p.EventsMiB, todo.MaxEventsMiB}} {
+		if s.value > s.most {
+			return &todo.Invalid{Field: s.field, Reason: fmt.Sprintf("must be a whole number from 1 to %d", s.most)}
+		}
+	}
+	return nil
 }
 
 // Status is how far a node is in belonging to the group. Stored: never renumber.
@@ -71,7 +91,7 @@ func (p Sweep) Encode() []byte { return appendUvarints(nil, p.Rows) }
 func (p Purge) Encode() []byte { return appendUvarints(nil, p.Rows) }
 
 // Encode returns the payload.
-func (p Settings) Encode() []byte { return appendUvarints(nil, p.TrashDays) }
+func (p Settings) Encode() []byte { return appendUvarints(nil, p.TrashDays, p.EventsMiB) }
 
 // Encode returns the payload.
 func (p Restore) Encode() []byte {

@@ -174,7 +174,7 @@ func (s *restoring) place(m, group *meta) {
 	m.Epoch = s.what.Epoch
 	m.Time = max(m.Time, group.Time, s.time)
 	m.NextSession = group.NextSession
-	m.TrashDays = group.TrashDays
+	m.TrashDays, m.EventsMiB = group.TrashDays, group.EventsMiB
 	m.FirstChange = m.Rev + 1
 	m.Chain = group.Chain
 	res := s.result(*m)

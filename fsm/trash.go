@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"runtime/debug"
@@ -122,16 +123,17 @@ func (m *meta) trashLife() int64 { return int64(m.settings().TrashDays) * dayMS 
 
 // settings are those that hold.
 func (m *meta) settings() Settings {
-	if m.TrashDays == 0 {
-		return Settings{TrashDays: todo.TrashDays}
-	}
-	return Settings{TrashDays: m.TrashDays}
+	return Settings{TrashDays: cmp.Or(m.TrashDays, todo.TrashDays), EventsMiB: cmp.Or(m.EventsMiB, todo.EventsMiB)}
 }
 
-// applySettings sets what a command names. What is in the trash longer than is allowed now goes with the next purge.
+// applySettings sets what a command names. What is in the trash longer than is allowed now goes with the next purge, and
+// the changes that are too many with those to come.
 func (r *Replica) applySettings(s Settings) Result {
 	if s.TrashDays != 0 {
 		r.store.meta.TrashDays = min(s.TrashDays, todo.MaxTrashDays)
+	}
+	if s.EventsMiB != 0 {
+		r.store.meta.EventsMiB = min(s.EventsMiB, todo.MaxEventsMiB)
 	}
 	return r.refuse(todo.OK)
 }

@@ -196,10 +196,14 @@ func scanJoinAddr(s *scanner, j *api.JoinAddr) error {
 
 func scanSettings(s *scanner, v *api.Settings) error {
 	return s.object(func(name []byte) (err error) {
-		if string(name) != "trash_days" {
-			return s.unknown(name)
+		switch string(name) {
+		case "trash_days":
+			v.TrashDays, err = s.number("trash_days")
+		case "events_mib":
+			v.EventsMiB, err = s.number("events_mib")
+		default:
+			err = s.unknown(name)
 		}
-		v.TrashDays, err = s.number("trash_days")
 		return err
 	})
 }

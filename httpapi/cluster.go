@@ -82,9 +82,6 @@ func getSettings(req *request) error {
 }
 
 func patchSettings(req *request, in *api.Settings) (out api.Settings, err error) {
-	if in.TrashDays > todo.MaxTrashDays {
-		return out, &todo.Invalid{Field: "trash_days", Reason: "must be a whole number from 1 to 3650"}
-	}
 	ctx, cancel := req.bounded()
 	defer cancel()
 	if err := req.s.node.SetSettings(ctx, fsm.Settings(*in)); err != nil {

@@ -78,6 +78,7 @@ var glossary = openapi.Words{
 	// The trash, and what was.
 	"?purge":           {Type: truth, Description: "Delete for good: neither the trash nor a history is left of it."},
 	"trash_days":       {Description: "How many days a deleted entry stays in the trash.", Minimum: openapi.Int(1), Maximum: openapi.Int(todo.MaxTrashDays)},
+	"events_mib":       {Description: "How much of the changes is kept for those who follow, in MiB: the newest of the last 24 hours, and 1,000 in any case. A group that sets less lets the oldest go with the next changes.", Minimum: openapi.Int(1), Maximum: openapi.Int(todo.MaxEventsMiB)},
 	"trash":            {Description: "A page of what was deleted, by id."},
 	"Trashed":          {Description: "An entry of the trash, as it was."},
 	"deleted":          {Description: "When it was deleted, UTC."},

@@ -220,6 +220,9 @@ func (n *testNode) AddMember(_ context.Context, req server.JoinRequest) (string,
 }
 func (n *testNode) RemoveMember(_ context.Context, id string) error { return n.ask("remove " + id) }
 func (n *testNode) SetSettings(_ context.Context, s fsm.Settings) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.groupErr == nil {

@@ -35,11 +35,11 @@ var groupRoutes = []route{
 		id: "transferLeadership", does: "Hand leadership over", how: asks, body: api.Transfer{To: "n2"}, fails: []api.Code{api.CodeConflict, api.CodeNotFound},
 	}},
 	{http.MethodGet, "/v1/cluster/settings", getSettings, readParams, about{
-		id: "getSettings", does: "What the group decided for itself", how: reads, gives: api.Settings{TrashDays: 30},
+		id: "getSettings", does: "What the group decided for itself", how: reads, gives: api.Settings{TrashDays: 30, EventsMiB: 128},
 	}},
 	{http.MethodPatch, "/v1/cluster/settings", accept(scanSettings, patchSettings), nil, about{
 		id: "patchSettings", does: "Decide something for the group", more: "What is left out stays as it is.",
-		how: asks, body: patch{"SettingsPatch", api.Settings{}, map[string]any{"trash_days": 90}}, gives: api.Settings{TrashDays: 90}, fails: []api.Code{api.CodeVersion, api.CodeClock, api.CodeStorage},
+		how: asks, body: patch{"SettingsPatch", api.Settings{}, map[string]any{"trash_days": 90}}, gives: api.Settings{TrashDays: 90, EventsMiB: 128}, fails: []api.Code{api.CodeVersion, api.CodeClock, api.CodeStorage},
 	}},
 	{http.MethodGet, "/v1/cluster/events", clusterEvents, nil, about{
 		id: "clusterEvents", does: "What happens in the group, as this node sees it",

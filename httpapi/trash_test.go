@@ -164,18 +164,20 @@ func TestMovedIsTold(t *testing.T) {
 	w.do("GET", "/v1/lists/ann/entries/1", "").want(410, "")
 }
 
-// The group says how long its trash is kept.
+// The group says how long its trash is kept, and how much of its changes.
 func TestSettings(t *testing.T) {
 	w := newWorld(t)
 	const path = "/v1/cluster/settings"
-	w.do("GET", path, "").want(200, `{"trash_days":30}`)
-	w.do("PATCH", path, `{"trash_days":90}`).want(200, `{"trash_days":90}`)
-	w.do("PATCH", path, `{}`).want(200, `{"trash_days":90}`)
-	w.do("GET", path+"?consistency=stale", "").want(200, `{"trash_days":90}`)
+	w.do("GET", path, "").want(200, `{"trash_days":30,"events_mib":128}`)
+	w.do("PATCH", path, `{"trash_days":90}`).want(200, `{"trash_days":90,"events_mib":128}`)
+	w.do("PATCH", path, `{"events_mib":16}`).want(200, `{"trash_days":90,"events_mib":16}`)
+	w.do("PATCH", path, `{}`).want(200, `{"trash_days":90,"events_mib":16}`)
+	w.do("GET", path+"?consistency=stale", "").want(200, `{"trash_days":90,"events_mib":16}`)
 	for body, says := range map[string]string{
 		`{"trash_days":0}`: "trash_days must be", `{"trash_days":3651}`: "from 1 to 3650", `{"trash_days":"7"}`: "trash_days must be", `{"days":7}`: "not a known field",
+		`{"events_mib":0}`: "events_mib must be", `{"trash_days":9,"events_mib":1025}`: "events_mib must be a whole number from 1 to 1024", `{"events_mib":0.5}`: "events_mib must be",
 	} {
 		w.do("PATCH", path, body).problem(api.CodeInvalid, "not_applied", says)
 	}
-	w.do("GET", path, "").want(200, `{"trash_days":90}`)
+	w.do("GET", path, "").want(200, `{"trash_days":90,"events_mib":16}`)
 }

@@ -82,7 +82,7 @@ func TestRestoreThatAGroupCannotReadYet(t *testing.T) {
 // Any node takes a setting of the group to its leader, once all its members know what that is.
 func TestSettings(t *testing.T) {
 	inVersions(t, func(v *versions) {
-		ctx, days := context.Background(), fsm.Settings{TrashDays: 7}
+		ctx, days := context.Background(), fsm.Settings{TrashDays: 7, EventsMiB: 256}
 		if err := v.node("n1").SetSettings(ctx, days); kindOf(err) != KindVersion {
 			t.Errorf("in a group that does not know it: %v", err)
 		}
@@ -103,8 +103,10 @@ func TestSettings(t *testing.T) {
 			}
 			r.Close()
 		}
-		if err := v.node("n1").SetSettings(ctx, fsm.Settings{TrashDays: 4000}); err == nil {
-			t.Error("more than can be was set")
+		for _, most := range []fsm.Settings{{TrashDays: 3651}, {EventsMiB: 1025}} {
+			if err := v.node("n1").SetSettings(ctx, most); err == nil {
+				t.Errorf("%+v was set", most)
+			}
 		}
 	})
 }

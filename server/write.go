@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"todod/fsm"
 	"todod/fsm/todo"
@@ -35,8 +34,8 @@ func (n *Node) Write(ctx context.Context, cmd todo.Command, opt WriteOptions) (f
 
 // SetSettings has the group decide something for itself; what is 0 stays as it is. Errors are those of Write.
 func (n *Node) SetSettings(ctx context.Context, s fsm.Settings) error {
-	if s.TrashDays > todo.MaxTrashDays {
-		return &todo.Invalid{Field: "trash_days", Reason: fmt.Sprintf("must be a whole number from 1 to %d", todo.MaxTrashDays)}
+	if err := s.Check(); err != nil {
+		return err
 	}
 	_, err := n.write(ctx, func(e *engine) write {
 		return write{n: n, e: e, cmd: fsm.Command{Type: fsm.TypeSettings, Version: 1, Payload: s.Encode()}}

@@ -436,11 +436,12 @@ func (d *day) night() {
 // nodesComeAndGo: the operator's part of the day.
 func (d *day) nodesComeAndGo() {
 	ctx := d.t.Context()
-	d.ok(d.c.SetTrashDays(ctx, 90))
+	_, err := d.c.SetSettings(ctx, api.Settings{TrashDays: 90, EventsMiB: 64})
+	d.ok(err)
 	for _, n := range d.nodes { // it has no rev that a stale read could ask for
 		waitFor(d.t, "the settings at "+n.id, func() error {
 			a, err := n.get("/v1/cluster/settings?consistency=stale")
-			if err == nil && a.body != `{"trash_days":90}`+"\n" {
+			if err == nil && a.body != `{"trash_days":90,"events_mib":64}`+"\n" {
 				err = errors.New(a.body)
 			}
 			return err

@@ -41,6 +41,10 @@ const (
 	// TrashDays is how long an entry stays in the trash, unless the group says otherwise, up to MaxTrashDays.
 	TrashDays    = 30
 	MaxTrashDays = 3650
+	// EventsMiB is how much of the changes a group keeps for those who follow, unless it says otherwise, up to
+	// MaxEventsMiB. Each node keeps it on its disk, and sends it with its replica.
+	EventsMiB    = 128
+	MaxEventsMiB = 1024
 	// HistoryDays is how long the changes of an entry are kept, MaxTraces how many of each entry: enough to see what
 	// happened to it, not an archive.
 	HistoryDays = 90

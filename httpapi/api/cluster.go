@@ -76,15 +76,22 @@ func (c *Client) Settings(ctx context.Context) (Settings, error) {
 	return get[Settings](ctx, c, "/v1/cluster/settings")
 }
 
-// SetTrashDays has the group keep its trash for so many days, 1 to 3,650. It may be sent again: the last one holds.
-func (c *Client) SetTrashDays(ctx context.Context, days uint64) error {
-	body, err := json.Marshal(Settings{days})
+// SetSettings has the group decide something for itself, and returns all that holds then; what is 0 stays as it is. It may
+// be sent again: the last one holds.
+func (c *Client) SetSettings(ctx context.Context, s Settings) (out Settings, err error) {
+	patch := map[string]uint64{}
+	for name, value := range map[string]uint64{"trash_days": s.TrashDays, "events_mib": s.EventsMiB} {
+		if value != 0 {
+			patch[name] = value
+		}
+	}
+	body, err := json.Marshal(patch)
 	if err != nil {
-		return err
+		return out, err
 	}
 	h := http.Header{"Content-Type": {contentType(http.MethodPatch)}}
-	_, err = c.do(ctx, call{method: http.MethodPatch, path: "/v1/cluster/settings", header: h, body: body, again: true}, nil)
-	return err
+	_, err = c.do(ctx, call{method: http.MethodPatch, path: "/v1/cluster/settings", header: h, body: body, again: true}, &out)
+	return out, err
 }
 
 func get[T any](ctx context.Context, c *Client, path string) (T, error) {

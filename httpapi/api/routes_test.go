@@ -82,7 +82,7 @@ func TestRequests(t *testing.T) {
 		{func() error { return c.JoinGroup(ctx, "h:1") }, `POST /v1/cluster/join {"addr":"h:1"}`},
 		{func() error { return c.Transfer(ctx, "n2") }, `POST /v1/cluster/transfer {"to":"n2"}`},
 		{func() error { _, err := c.Settings(ctx); return err }, `GET /v1/cluster/settings`},
-		{func() error { return c.SetTrashDays(ctx, 90) }, `PATCH /v1/cluster/settings {"trash_days":90}`},
+		{func() error { _, err := c.SetSettings(ctx, Settings{TrashDays: 90}); return err }, `PATCH /v1/cluster/settings {"trash_days":90}`},
 		{func() error { _, err := c.Registry(ctx); return err }, `GET /v1/registry`},
 		{func() error { _, err := c.Where(ctx, "bob"); return err }, `GET /v1/registry/bob`},
 		{func() error { _, err := c.Hash(ctx); return err }, `GET /v1/hash`},

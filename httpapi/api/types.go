@@ -208,6 +208,7 @@ type Synced struct {
 // Settings are what a group decides for itself. In a patch, what is left out stays as it is.
 type Settings struct {
 	TrashDays uint64 `json:"trash_days"` // how long a deleted entry stays in the trash, 30 by default
+	EventsMiB uint64 `json:"events_mib"` // how much of the changes is kept for those who follow, 128 by default
 }
 
 // Trashed is an entry of the trash, as it was when it was deleted.
