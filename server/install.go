@@ -178,15 +178,20 @@ func (e *engine) superfluous(req *raft.InstallSnapshotRequest) *raft.InstallSnap
 // renew has a new engine take the place of one whose Raft is stuck, as a restart of the process would.
 func (n *Node) renew(old *engine) {
 	n.crew.spawn(func() {
-		n.member.Lock()
-		defer n.member.Unlock()
+		n.member <- struct{}{}
+		defer func() { <-n.member }()
 		for n.engine() == nil && wait(n.ctx, 10*time.Millisecond) { // it was opened a moment ago
 		}
 		if n.ctx.Err() != nil || n.engine() != old {
 			return
 		}
-		n.gate.Lock() // writes under way end first, others wait for the moment that this takes
-		defer n.gate.Unlock()
+		ctx, cancel := context.WithTimeout(n.ctx, renewPatience)
+		defer cancel()
+		n.gate.shut(ctx) // others are refused for the moment that this takes
+		defer n.gate.open()
+		if n.ctx.Err() != nil {
+			return
+		}
 		n.cur.Store(nil)
 		err := old.close()
 		if err == nil {

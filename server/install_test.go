@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -94,6 +95,43 @@ func TestReplicaOverADivergentLog(t *testing.T) {
 		if _, err := s.start(old, nil); err != nil {
 			t.Fatal(err)
 		}
+		s.check()
+	})
+}
+
+// A Raft that begins anew may be the one that the group cannot commit without. The writes under way at its node wait for that
+// commit, so it must not wait for them.
+func TestRenewedWhileWritesWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, old := cutOffLeader(t)
+		for _, id := range s.followers() {
+			s.crash(id)
+		}
+		began := time.Now()
+		n, err := s.start(old, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := n.engine()
+		var writers sync.WaitGroup
+		for range 3 {
+			writers.Go(func() {
+				for n.engine() == e {
+					if _, err := s.add(old, "bob", WriteOptions{}); err != nil {
+						wait(n.ctx, 10*time.Millisecond)
+					}
+				}
+			})
+		}
+		s.await("another engine", func() bool { return n.engine() != nil && n.engine() != e })
+		s.await("a write", func() bool {
+			_, err := s.add(old, "bob", WriteOptions{})
+			return err == nil
+		})
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("a majority took %s to acknowledge a write", took)
+		}
+		writers.Wait()
 		s.check()
 	})
 }

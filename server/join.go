@@ -165,10 +165,12 @@ func (n *Node) refused(why *Error) {
 // group of the node whose HTTP address is addr. It returns when the node was let in or refused,
 // or when ctx ends: the node goes on asking then.
 func (n *Node) JoinGroup(ctx context.Context, addr string) error {
-	if !n.member.TryLock() {
+	select {
+	case n.member <- struct{}{}:
+		defer func() { <-n.member }()
+	default:
 		return failure(KindConflict, NotApplied, "this node is joining a group already")
 	}
-	defer n.member.Unlock()
 	e, err := n.inGroup()
 	if err != nil {
 		return err
@@ -176,8 +178,10 @@ func (n *Node) JoinGroup(ctx context.Context, addr string) error {
 	if err := n.mayLeave(ctx, e, addr); err != nil {
 		return err
 	}
-	n.gate.Lock() // from here on writes are refused
-	defer n.gate.Unlock()
+	defer n.gate.open()
+	if !n.gate.shut(n.ctx) { // from here on writes are refused
+		return stopping()
+	}
 	done, err := e.alone(ctx)
 	if err != nil {
 		return err

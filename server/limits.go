@@ -57,6 +57,9 @@ const (
 	// downAfter how long it may stay silent before it counts as down.
 	pingEvery = 250 * time.Millisecond
 	downAfter = 2 * time.Second
+	// renewPatience is how long a Raft that begins anew waits for the writes that are under way at its node: those that
+	// a majority commits without it are done by then, and the others wait for it.
+	renewPatience = electionTimeout / 2
 	// maxClockOffset is how far a node's clock may be off the median of the voters for it
 	// to stamp commands: a clock years ahead would expire every key for good.
 	maxClockOffset = 10 * time.Second

@@ -31,11 +31,11 @@ type Node struct {
 	schedule  *schedule
 	port      *peer.Port
 	cur       atomic.Pointer[engine] // nil before the node belongs to a group
-	gate      sync.RWMutex           // held by each write; taken whole to leave a group of one
+	gate      gate
 	sees      atomic.Pointer[[]string]
 	began     atomic.Pointer[uint64] // where the log ended when it was opened
 	twice     doubts
-	member    sync.Mutex // one change of this node's own membership at a time
+	member    chan struct{} // a token: one change of this node's own membership at a time
 	group     atomic.Pointer[string]
 	leaving   atomic.Bool // it asked to be taken out
 
@@ -67,7 +67,7 @@ func Open(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, id: f.state.ID, boot: rand.Text(), log: cfg.Logger.With("node", f.state.ID),
-		events: newEvents(), folder: f, ended: make(chan struct{})}
+		events: newEvents(), folder: f, member: make(chan struct{}, 1), ended: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.setGroup(f.state.Group)
 	n.schedule = newSchedule(n)
@@ -223,8 +223,8 @@ func (n *Node) identity() peer.Identity {
 // removed ends this node after it was taken out of its group.
 func (n *Node) removed(code int) {
 	n.crew.spawn(func() {
-		n.member.Lock()
-		defer n.member.Unlock()
+		n.member <- struct{}{}
+		defer func() { <-n.member }()
 		if n.ctx.Err() != nil || n.folder.state.Phase == phaseRemoved {
 			return
 		}
@@ -294,8 +294,8 @@ func (n *Node) Close() (err error) {
 	n.closed.Do(func() {
 		n.cancel()
 		n.crew.close()
-		n.member.Lock() // a change of this node's own membership comes to its end
-		defer n.member.Unlock()
+		n.member <- struct{}{} // a change of this node's own membership comes to its end
+		defer func() { <-n.member }()
 		if e := n.engine(); e != nil {
 			err = e.close()
 		}

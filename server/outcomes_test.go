@@ -134,9 +134,9 @@ func TestOutcomesAreTrue(t *testing.T) {
 func (a *answers) atTheLeader() {
 	leader := a.leader()
 	id, e, term := leader.id, leader.engine(), leader.engine().term.Load()
-	leader.gate.Lock()
+	leader.gate.shut(context.Background())
 	a.write(id, KindJoining, NotApplied, "is joining a group")
-	leader.gate.Unlock()
+	leader.gate.open()
 	well := e.storage.health.Load()
 	e.storage.health.Store(&health{State: DiskStalled})
 	a.write(id, KindStalled, NotApplied, "does not answer")

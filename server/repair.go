@@ -377,10 +377,12 @@ func (n *Node) remember(conf raft.Configuration) {
 		return
 	}
 	n.crew.spawn(func() { // the disk may take its time, and who calls has others to look after
-		if !n.member.TryLock() {
+		select {
+		case n.member <- struct{}{}:
+			defer func() { <-n.member }()
+		default:
 			return // this node's own membership is changing: it comes again
 		}
-		defer n.member.Unlock()
 		if n.ctx.Err() != nil || n.folder.phase() != phaseMember {
 			return
 		}

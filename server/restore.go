@@ -54,10 +54,10 @@ func (n *Node) Restore(ctx context.Context, from io.Reader, opt RestoreOptions) 
 	if err := e.mayRestore(ctx, &about, opt); err != nil {
 		return Restored{}, err
 	}
-	if !n.gate.TryRLock() {
+	if !n.gate.enter() {
 		return Restored{}, failure(KindJoining, NotApplied, "this node is joining a group: try again, or ask another node")
 	}
-	defer n.gate.RUnlock()
+	defer n.gate.leave()
 	if n.engine() != e {
 		return Restored{}, failure(KindJoining, NotApplied, "this node joined another group meanwhile: try again")
 	}

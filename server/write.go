@@ -45,10 +45,10 @@ func (n *Node) SetSettings(ctx context.Context, s fsm.Settings) error {
 
 // write has the group apply what a client of this node asks for.
 func (n *Node) write(ctx context.Context, of func(*engine) write) (fsm.Result, error) {
-	if !n.gate.TryRLock() {
+	if !n.gate.enter() {
 		return fsm.Result{}, failure(KindJoining, NotApplied, "this node is joining a group: try again, or ask another node")
 	}
-	defer n.gate.RUnlock()
+	defer n.gate.leave()
 	e, err := n.inGroup()
 	if err != nil {
 		return fsm.Result{}, err
