@@ -164,7 +164,7 @@ func (w *world) revive() {
 		if w.wiped[id] { // turned away once, and killed since
 			continue
 		}
-		_, err := w.start(id, nil)
+		_, err := w.start(id, w.joins) // which goes for one that is no member yet
 		if err != nil && (!w.gone[id] || asExit(err).Code != ExitFolderRefused) {
 			w.errorf("%s does not start: %v", id, err)
 		}
@@ -192,15 +192,27 @@ func (w *world) step(id, step string) {
 		return
 	}
 	delete(w.traps, id)
+	w.deeds.Add(1) // while nobody can disarm the traps, and wait for less than this
 	w.watch.Unlock()
 	w.net.kill(id + ":70") // from here on nobody hears of it
 	image, err := w.image(id, step)
-	if err != nil {
-		w.tellOf("%s is not killed at %q: %v", id, step, err)
-		return
+	if err != nil { // then it keeps what it does until it is ended
+		w.tellOf("%s: %v", id, err)
 	}
 	w.tellOf("%s is killed at %q", id, step)
-	w.deeds.Go(func() { w.end(id, image) })
+	go func() {
+		defer w.deeds.Done()
+		w.end(id, image)
+	}()
+}
+
+// calm has no trap be stepped into any more, and waits for what is under way: a node that was on its way down is down. Without
+// the first the second is nothing that can be waited for.
+func (w *world) calm() {
+	w.watch.Lock()
+	clear(w.traps)
+	w.watch.Unlock()
+	w.deeds.Wait()
 }
 
 // image copies the folder of a node as it is at this moment. What the node does until it is ended
@@ -300,7 +312,7 @@ func (w *world) join() {
 }
 
 func (w *world) joins(c *Config) {
-	for _, id := range w.running() {
+	for _, id := range w.ids {
 		c.Join = append(c.Join, id+":80")
 	}
 }
