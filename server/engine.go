@@ -142,6 +142,9 @@ func (e *engine) openFiles() (err error) {
 		}
 		return replicaExit(err)
 	}
+	if err := e.logs.clearBelow(e.replica.At()); err != nil {
+		return errors.Join(logExit(err), e.replica.Abandon())
+	}
 	if !n.cfg.keepStuck {
 		e.logs.applied = e.replica.At
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -88,6 +89,55 @@ func TestLogCutUpToADivergentEntry(t *testing.T) {
 		tried.Wait()
 		s.check()
 	})
+}
+
+// A node that dies when a replica has come, and before the log that it came over is cleared, has no use for that log, and
+// no other node has: it may hold what a lost leader left. Its own entries would follow beyond a gap, which is damage.
+func TestReplicaBeforeItsLogIsCleared(t *testing.T) {
+	for name, prepare := range map[string]func(*testing.T) (*sim, string){"behind": behindTheLog, "another term": cutOffLeader} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, id := prepare(t)
+				r := s.replica(t)
+				if err := os.WriteFile(filepath.Join(s.data(id), id, replicaName), r.data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				n, err := s.start(id, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if first, err := n.engine().logs.FirstIndex(); err != nil || first != 0 && first <= r.req.LastLogIndex {
+					t.Errorf("the log begins at %d, the replica ends at %d: %v", first, r.req.LastLogIndex, err)
+				}
+				if _, err := s.add(s.named("leader"), "bob", WriteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				s.check()
+				s.crash(id)
+				if _, err := Verify(s.data(id), id); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// behindTheLog makes a group of three, one of which was away while the log of the others was cut beyond its own.
+func behindTheLog(t *testing.T) (s *sim, behind string) {
+	s = newSim(t)
+	s.group(3)
+	s.settle()
+	behind = s.named("follower")
+	s.crash(behind)
+	for range trailingLogs + 300 {
+		if _, err := s.add(s.named("leader"), "bob", WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.leader().engine().raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	return s, behind
 }
 
 // What a leader sends is compared from where this node's log begins, and commits no more than it covers.

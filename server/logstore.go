@@ -171,6 +171,24 @@ func (s *logStore) LastIndex() (index uint64, err error) {
 // gap in it.
 func (s *logStore) IsMonotonic() bool { return true }
 
+// clearBelow ends what Raft began when a replica came over the log and the node died before the log was cleared: unless it holds
+// the replica's last entry, nothing up to there fits the replica, nor does what follows another entry in its place.
+func (s *logStore) clearBelow(index, term uint64) error {
+	first, err1 := s.FirstIndex()
+	last, err2 := s.LastIndex()
+	if err := errors.Join(err1, err2); err != nil || first == 0 || first > index {
+		return err
+	}
+	l := new(raft.Log)
+	switch err := s.GetLog(index, l); {
+	case errors.Is(err, raft.ErrLogNotFound):
+		last = min(last, index)
+	case err != nil || l.Term == term:
+		return err
+	}
+	return s.DeleteRange(first, last)
+}
+
 // DeleteRange takes entries away.
 func (s *logStore) DeleteRange(first, last uint64) error {
 	s.at("log: about to be cut")
