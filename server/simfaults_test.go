@@ -29,6 +29,10 @@ func (w *world) do(words []string) {
 		time.Sleep(d)
 		return
 	}
+	if words[0] == "minority" {
+		w.minority(words[1], words[2])
+		return
+	}
 	id, arg := "", ""
 	if len(words) > 1 {
 		id, arg = w.who(words[1]), words[len(words)-1]
@@ -204,15 +208,6 @@ func (w *world) step(id, step string) {
 		defer w.deeds.Done()
 		w.end(id, image)
 	}()
-}
-
-// calm has no trap be stepped into any more, and waits for what is under way: a node that was on its way down is down. Without
-// the first the second is nothing that can be waited for.
-func (w *world) calm() {
-	w.watch.Lock()
-	clear(w.traps)
-	w.watch.Unlock()
-	w.deeds.Wait()
 }
 
 // image copies the folder of a node as it is at this moment. What the node does until it is ended

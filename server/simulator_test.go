@@ -56,6 +56,9 @@ func TestSimulator(t *testing.T) {
 // simBudget is how many stories are told, and until when a new one is begun.
 func simBudget(t *testing.T) (runs int64, until time.Time) {
 	runs, until = 40, time.Now().Add(time.Hour)
+	if testing.Short() { // the race detector takes six times as long
+		runs = 20
+	}
 	var err error
 	if s := os.Getenv("SIM_TIME"); s != "" {
 		d, err := time.ParseDuration(s)
@@ -120,7 +123,12 @@ func newPlot(seed uint64) *plot {
 		}
 		s.lines = append(s.lines, line, fmt.Sprintf("pass %dms", pause))
 	}
-	if r.IntN(8) == 0 {
+	newer := r.IntN(8) == 0
+	if r.IntN(2) == 0 {
+		who, way := []string{"leader", "leader", "follower"}[r.IntN(3)], []string{"both", "in", "out", "one"}[r.IntN(4)]
+		s.lines = append(s.lines, fmt.Sprintf("minority %s %s", who, way))
+	}
+	if newer {
 		s.lines = append(s.lines, "newer")
 	}
 	return s
@@ -280,15 +288,12 @@ func (w *world) live() {
 func (w *world) recover() {
 	w.tellOf("all is well again")
 	w.net.heal()
-	for _, s := range w.skew {
-		s.Store(0)
+	w.mend()
+	well := w.healthy()
+	if wrong := w.alive(len(well), well); wrong != "" {
+		w.errorf("all is well: %s", wrong)
+		w.describe()
 	}
-	w.reap()
-	w.checkWiped()
-	w.revive()
-	w.await("a write", func() bool {
-		return w.write(9, w.named("leader"), "", w.putOf(9)) == nil
-	})
 }
 
 // path of a node's folder.

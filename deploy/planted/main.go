@@ -53,6 +53,7 @@ var bugs = []struct {
 	{"forward_swallows_an_error", simulator},
 	{"wiped_disk_rejoins", simulator},
 	{"no_answer_confirms_a_read", simulator},
+	{"nobody_misses_the_leader", simulator},
 	{"no_answer_passes_a_mark", marks},
 }
 
