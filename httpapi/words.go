@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"todod/fsm/todo"
+	"todod/fsm/todo/fold"
 	"todod/httpapi/api"
 	"todod/httpapi/search"
 	"todod/server"
@@ -20,7 +21,7 @@ func searchEntries(req *request) error {
 	if err != nil {
 		return err
 	}
-	q := search.Query{Words: search.Words(text)}
+	q := search.Query{Words: fold.Words(text)}
 	if len(q.Words) == 0 {
 		return &todo.Invalid{Field: "q", Reason: "must have a word: letters or digits"}
 	}

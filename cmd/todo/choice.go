@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -134,49 +133,6 @@ Case and accents make no difference in texts and tags.`,
 			list = a.list
 		}
 		return a.show(ctx, c, cmd, list, ch, opt, layout)
-	})
-	return cmd
-}
-
-func (a *app) searchCommand() *cobra.Command {
-	q := api.SearchQuery{Limit: 100}
-	var opt api.ReadOptions
-	var done bool
-	var layout string
-	cmd := &cobra.Command{
-		Use: "search WORD...", Short: "print the entries of all lists that have these words in title, notes or tags, the best first",
-		Long: `Looks for entries that have all the words, or words that begin so, in title, notes or tags. Case and accents make
-no difference. 'todo filter' finds texts within words.`,
-		Example: "  todo search milk\n  todo search oat mi -l shopping --done=false",
-		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	f := cmd.Flags()
-	f.BoolVar(&done, "done", false, "only those that are done; --done=false: that are not")
-	f.IntVar(&q.Limit, "limit", 100, "at most `N` entries, up to 1,000")
-	viewFlag(cmd, &layout)
-	consistencyFlag(cmd, &opt)
-	cmd.RunE = a.with(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
-		q.Text = strings.Join(args, " ")
-		if f.Changed("done") {
-			q.Done = &done
-		}
-		if cli.Given(cmd.Flag("list")) {
-			q.List = a.list
-		}
-		a.everywhere = q.List == ""
-		found, _, err := c.Search(ctx, q, opt)
-		if err != nil {
-			return err
-		}
-		return a.printEntries(cmd, found, found.Entries, func(io.Writer) error {
-			if err := a.layOut(cmd, def(layout, "table"), found.Entries); err != nil {
-				return err
-			}
-			if found.More {
-				fmt.Fprintln(cmd.ErrOrStderr(), "there are more: --limit says how many are printed")
-			}
-			return nil
-		})
 	})
 	return cmd
 }

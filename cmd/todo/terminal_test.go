@@ -190,6 +190,19 @@ func TestLinesFitTheTerminal(t *testing.T) {
 	}
 }
 
+// What was found stands in the order in which it was, within the terminal, with the words marked that it was found by.
+func TestFoundAtATerminal(t *testing.T) {
+	env := map[string]string{"TERM": "xterm", "PAGER": "cat"}
+	screen, code := session(t, evilNode(), 200, 24, "", env, "search", "LÓN", "日")
+	if code != 0 || !strings.Contains(screen, "\x1b[1;4mlon\x1b[0m") || !strings.Contains(screen, "\x1b[1;4m日\x1b[0m本") {
+		t.Errorf("code %d, %q", code, screen)
+	}
+	env["NO_COLOR"] = "1"
+	if plain, _ := session(t, evilNode(), 200, 24, "", env, "search", "lon", "日"); plain != colour.ReplaceAllString(screen, "") {
+		t.Errorf("without colours %q, with them %q", plain, screen)
+	}
+}
+
 // What is longer than the terminal goes to the pager, and nothing else does.
 func TestPager(t *testing.T) {
 	env := map[string]string{"TERM": "xterm", "PAGER": "sed s/^/paged:/", "NO_COLOR": "1"}

@@ -44,7 +44,7 @@ var layers = map[string][]string{
 	"todod/httpapi/api":      {"todod/fsm/todo"},
 	// The formats of files know what an entry is on the wire, and nothing of a node.
 	"todod/httpapi/format": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due"},
-	"todod/httpapi": {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/filter", "todod/fsm/todo/propose",
+	"todod/httpapi": {"todod/server", "todod/fsm", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/filter", "todod/fsm/todo/fold", "todod/fsm/todo/propose",
 		"todod/httpapi/api", "todod/httpapi/format", "todod/httpapi/search"},
 	// It reads the replica and knows words, which the replica must not.
 	"todod/httpapi/search": {"todod/fsm", "todod/fsm/todo", "todod/fsm/todo/fold"},
@@ -53,9 +53,9 @@ var layers = map[string][]string{
 	"todod/cmd/internal/clitest": {"todod/httpapi/api"},
 	"todod/cmd/todod": {"todod/httpapi", "todod/server", "todod/fsm", "todod/fsm/todo", "todod/httpapi/api",
 		"todod/cmd/internal/cli"},
-	"todod/cmd/todo":      {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli", "todod/cmd/todo/show", "todod/cmd/todo/quick", "todod/cmd/todo/ui"},
-	"todod/cmd/todo/ui":   {"todod/httpapi/api", "todod/cmd/internal/cli", "todod/cmd/todo/quick"},
-	"todod/cmd/todo/show": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/cmd/internal/cli"},
+	"todod/cmd/todo":      {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/fold", "todod/cmd/internal/cli", "todod/cmd/todo/show", "todod/cmd/todo/quick", "todod/cmd/todo/ui"},
+	"todod/cmd/todo/ui":   {"todod/httpapi/api", "todod/fsm/todo/fold", "todod/cmd/internal/cli", "todod/cmd/todo/quick", "todod/cmd/todo/show"},
+	"todod/cmd/todo/show": {"todod/httpapi/api", "todod/fsm/todo", "todod/fsm/todo/due", "todod/fsm/todo/fold", "todod/cmd/internal/cli"},
 	// What measures from outside is a client like any other.
 	"todod/deploy/targets": {"todod/httpapi/api"},
 	// It reads logs as they lie on the disk; all else it knows as a client does.

@@ -4,23 +4,12 @@
 package search
 
 import (
-	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tidwall/btree"
 
 	"todod/fsm/todo"
 	"todod/fsm/todo/fold"
-)
-
-// The limits of a search.
-const (
-	// MaxWords is the most words of a query that count: more make no entry fit better.
-	MaxWords = 16
-	// maxWord is the most bytes of a word that count, in a query and in an entry.
-	maxWord = 64
 )
 
 // Where a word stands decides how much it counts. An entry has it once for each.
@@ -118,7 +107,7 @@ func (x *index) put(list string, e *todo.Entry) {
 // weigh notes the words of a text.
 func (x *index) weigh(text string, weight uint8) {
 	x.buf = fold.Append(x.buf[:0], text)
-	eachWord(x.buf, func(word []byte) {
+	fold.EachWord(x.buf, func(word []byte, _ int) {
 		if sum := x.weighs[string(word)] + weight; sum >= weight { // else it is there some sixty times
 			x.weighs[string(word)] = sum
 		}
@@ -150,50 +139,6 @@ func (x *index) rename(from, to string) {
 	n := x.list(from)
 	delete(x.lists, from)
 	x.names[n], x.lists[to] = to, n
-}
-
-// eachWord calls visit for the words of a folded text: its letters and digits that stand together.
-func eachWord(folded []byte, visit func(word []byte)) {
-	begin := -1
-	for i := 0; i < len(folded); {
-		c, size := rune(folded[i]), 1
-		if c >= utf8.RuneSelf {
-			c, size = utf8.DecodeRune(folded[i:])
-		}
-		switch in := unicode.IsLetter(c) || unicode.IsDigit(c) || unicode.IsMark(c); {
-		case in && begin < 0:
-			begin = i
-		case !in && begin >= 0:
-			visit(cut(folded[begin:i]))
-			begin = -1
-		}
-		i += size
-	}
-	if begin >= 0 {
-		visit(cut(folded[begin:]))
-	}
-}
-
-// cut shortens a word to what counts of it.
-func cut(word []byte) []byte {
-	if len(word) <= maxWord {
-		return word
-	}
-	n := maxWord
-	for n > 0 && !utf8.RuneStart(word[n]) {
-		n--
-	}
-	return word[:n]
-}
-
-// Words returns the words of a query, folded, at most MaxWords.
-func Words(query string) (words []string) {
-	eachWord(fold.Append(nil, query), func(word []byte) {
-		if len(words) < MaxWords && !slices.Contains(words, string(word)) {
-			words = append(words, string(word))
-		}
-	})
-	return words
 }
 
 // find returns the docs that have all words; fits then has how well each does.

@@ -68,7 +68,7 @@ func (s *Searcher) Close() { s.stop() }
 
 // Query is what to look for.
 type Query struct {
-	Words []string // folded, as the function Words gives them; all must be there
+	Words []string // folded, as fold.Words gives them; all must be there
 	List  string   // "" for all
 	Done  *bool    // nil for both
 	Limit int

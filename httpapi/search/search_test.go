@@ -13,6 +13,7 @@ import (
 
 	"todod/fsm"
 	"todod/fsm/todo"
+	"todod/fsm/todo/fold"
 )
 
 // store is a replica that commands are applied to as the leader of a group would have it.
@@ -89,7 +90,7 @@ func (s *store) find(x *Searcher, q Query) (found []string) {
 	}
 }
 
-func words(text string) Query { return Query{Words: Words(text), Limit: 100} }
+func words(text string) Query { return Query{Words: fold.Words(text), Limit: 100} }
 
 func add(list, title string, more *todo.More) todo.Op {
 	return todo.Op{Kind: todo.Add, List: list, Fields: todo.Fields{Title: title, More: more}}
@@ -174,7 +175,7 @@ func TestTheIndexFollows(t *testing.T) {
 	s.do(todo.Op{Kind: todo.Restore, List: "bob", ID: 4})
 	done := true
 	s.do(todo.Op{Kind: todo.Patch, List: "bob", ID: 4, Fields: todo.Fields{Set: todo.FieldDone, Done: true}})
-	if got := s.find(x, Query{Words: Words("butter"), Done: &done, List: "bob", Limit: 1}); len(got) != 1 {
+	if got := s.find(x, Query{Words: fold.Words("butter"), Done: &done, List: "bob", Limit: 1}); len(got) != 1 {
 		t.Error(got)
 	}
 }
@@ -256,32 +257,6 @@ func TestItIsMadeBesideTheSearch(t *testing.T) {
 	if got := s.find(x, words("milk")); len(got) != 1 {
 		t.Error(got)
 	}
-}
-
-func TestWords(t *testing.T) {
-	for query, want := range map[string][]string{
-		"": nil, "  -- !": nil, "Oat-Milk, oat": {"oat", "milk"}, strings.Repeat("é", 100): {strings.Repeat("e", maxWord)},
-	} {
-		if got := Words(query); !slices.Equal(got, want) {
-			t.Errorf("%q: %q", query, got)
-		}
-	}
-}
-
-// FuzzWords: whatever is asked for, words are few, short, whole characters and folded.
-func FuzzWords(f *testing.F) {
-	f.Add("Oat-Milk é漢字 \xff")
-	f.Fuzz(func(t *testing.T, query string) {
-		got := Words(query)
-		if len(got) > MaxWords {
-			t.Fatal(len(got))
-		}
-		for _, w := range got {
-			if w == "" || len(w) > maxWord {
-				t.Fatalf("%q", w)
-			}
-		}
-	})
 }
 
 // BenchmarkSearch looks in 100,000 entries for a common word, a rare one and a beginning of many.

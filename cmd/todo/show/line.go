@@ -25,6 +25,7 @@ type row struct {
 	entry   *api.Entry
 	depth   int
 	list    string
+	note    string // on a line of its own below
 }
 
 // section adds entries below their heading, which may say their day already.
@@ -66,13 +67,16 @@ func (p *printer) add(it item, depth int, said bool) {
 const maxList = 16
 
 func (p *printer) flush(w io.Writer) error {
-	var list, id, when int
+	var c columns
 	for _, r := range p.rows {
-		list, id, when = max(list, cli.Width(r.list)), max(id, len(r.id)), max(when, len(r.when))
+		c.list, c.id, c.when = max(c.list, cli.Width(r.list)), max(c.id, len(r.id)), max(c.when, len(r.when))
 	}
-	list = min(list, maxList)
+	c.list = min(c.list, maxList)
 	for _, r := range p.rows {
-		p.lines[r.at] = p.line(r, list, id, when)
+		p.lines[r.at] = p.line(r, c)
+		if r.note != "" {
+			p.lines[r.at+1] = p.fit([]part{{text: strings.Repeat(" ", p.below(c))}, {faint, r.note, true}})
+		}
 	}
 	for _, line := range p.lines {
 		if _, err := io.WriteString(w, line+"\n"); err != nil {
@@ -82,11 +86,32 @@ func (p *printer) flush(w io.Writer) error {
 	return nil
 }
 
-// part is a piece of a line and its colour.
-type part struct{ sgr, text string }
+// columns is how wide they are; 0: there is none.
+type columns struct{ list, id, when int }
+
+// below is how many spaces a line begins with that goes on with a title, one more being before each part. It is few where
+// the terminal has no room for more.
+func (p *printer) below(c columns) int {
+	n := c.id + len(" [ ] p1")
+	for _, width := range []int{c.list, c.when} {
+		if width > 0 {
+			n += width + 1
+		}
+	}
+	if w := p.opt.Width; w > 0 && n > w/2 {
+		return 3
+	}
+	return n
+}
+
+// part is a piece of a line and its colour; in a text, words that were looked for are marked.
+type part struct {
+	sgr, text string
+	isText    bool
+}
 
 // line lays out one entry: list, id, whether it is done, priority, when, title, and what else there is.
-func (p *printer) line(r row, list, id, when int) string {
+func (p *printer) line(r row, c columns) string {
 	e := r.entry
 	mark, sgr, priority, prioritySGR := " ", "", "  ", ""
 	if e.Done {
@@ -101,24 +126,24 @@ func (p *printer) line(r row, list, id, when int) string {
 	if e.Priority > 0 {
 		priority = "p" + strconv.Itoa(int(e.Priority))
 	}
-	parts := []part{{faint, cli.Pad(cli.Cut(r.list, maxList), list)}, {faint, strings.Repeat(" ", id-len(r.id)) + r.id},
-		{faint, "[" + mark + "]"}, {prioritySGR, priority}, {r.whenSGR, cli.Pad(r.when, when)}}
-	if list == 0 {
+	parts := []part{{sgr: faint, text: cli.Pad(cli.Cut(r.list, maxList), c.list)}, {sgr: faint, text: strings.Repeat(" ", c.id-len(r.id)) + r.id},
+		{sgr: faint, text: "[" + mark + "]"}, {sgr: prioritySGR, text: priority}, {sgr: r.whenSGR, text: cli.Pad(r.when, c.when)}}
+	if c.list == 0 {
 		parts = parts[1:]
 	}
-	if when == 0 {
+	if c.when == 0 {
 		parts = parts[:len(parts)-1]
 	}
 	indent := strings.Repeat("  ", r.depth)
-	parts = append(parts, part{sgr, indent + cli.Safe(e.Title)})
+	parts = append(parts, part{sgr, indent + cli.Safe(e.Title), true})
 	for _, tag := range e.Tags {
-		parts = append(parts, part{tagged, "#" + cli.Safe(tag)})
+		parts = append(parts, part{tagged, "#" + cli.Safe(tag), true})
 	}
 	if e.Repeat != "" {
-		parts = append(parts, part{faint, "(" + Repeat(e.Repeat, e.RepeatFrom) + ")"})
+		parts = append(parts, part{sgr: faint, text: "(" + Repeat(e.Repeat, e.RepeatFrom) + ")"})
 	}
 	if e.Notes != "" {
-		parts = append(parts, part{faint, "+notes"})
+		parts = append(parts, part{sgr: faint, text: "+notes"})
 	}
 	return p.fit(parts)
 }
@@ -140,7 +165,11 @@ func (p *printer) fit(parts []part) string {
 			text = cli.Cut(text, left)
 			left -= cli.Width(text)
 		}
-		b.WriteString(p.opt.paint(part.sgr, text))
+		if part.isText {
+			b.WriteString(p.opt.mark(part.sgr, text))
+		} else {
+			b.WriteString(p.opt.paint(part.sgr, text))
+		}
 	}
 	return strings.TrimRight(b.String(), " ")
 }

@@ -1,4 +1,4 @@
-// Package show lays entries out for a person: by day, as a tree, or in plain columns. It has no clock and
+// Package show lays entries out for a person: by day, as a tree, as they were found, or in plain columns. It has no clock and
 // no terminal of its own.
 package show
 
@@ -25,6 +25,7 @@ const (
 	faint  = "2"    // what is done, and what matters less
 	tagged = "36"   // cyan: tags
 	urgent = "1;31" // priority 1
+	sought = "1;4"  // bold and underlined, beside a colour: a word that was looked for
 )
 
 // Options are how and for whom entries are laid out.
@@ -32,7 +33,8 @@ type Options struct {
 	Width int       // columns of the terminal; 0: lines are not cut
 	Now   time.Time // today, and the reader's zone
 	Paint func(sgr, text string) string
-	Lists bool // entries are of several lists: each is said
+	Lists bool     // entries are of several lists: each is said
+	Words []string // to be marked in titles, tags and notes, as fold.Words gives them
 }
 
 // item is an entry and when it is due for the reader, worked out once: looking a zone up is slow.

@@ -28,7 +28,7 @@ func house() []api.Entry {
 		{List: "bob", ID: 6, Title: "Walk", Date: "2018-12-16"},
 		{List: "bob", ID: 7, Title: "Plan the week", Date: "2018-12-17"},
 		{List: "bob", ID: 8, Title: "Passport", Date: "2021-05-04"},
-		{List: "bob", ID: 9, Title: "Move house", More: api.More{Notes: "Ask Anna"}},
+		{List: "bob", ID: 9, Title: "Move house", More: api.More{Notes: "Ask Anna\nThe brothers of Łukasz have a van and could carry the dentist's chair"}},
 		{List: "bob", ID: 10, Title: "Pack", More: api.More{Parent: 9, Priority: 9}},
 		{List: "bob", ID: 11, Title: "Boxes", Done: true, More: api.More{Parent: 10}},
 		{List: "bob", ID: 12, Title: "引っ越しのトラックを予約する、大きいもの 🚚", Date: "2018-12-12", More: api.More{Parent: 9}},
@@ -56,6 +56,9 @@ func TestViews(t *testing.T) {
 		{"tree-40", Tree, Options{Width: 40}},
 		{"tree-80", Tree, Options{Width: 80}},
 		{"tree-200", Tree, Options{Width: 200, Lists: true}},
+		{"found-40", Found, Options{Width: 40, Words: []string{"dent"}}},
+		{"found-80", Found, Options{Width: 80, Lists: true, Words: []string{"dent"}}},
+		{"found-colour", Found, Options{Paint: colour, Words: []string{"dent", "hea", "pack", "lukasz", "カ"}}},
 		{"table", Table, Options{}},
 		{"table-lists", Table, Options{Lists: true}},
 	} {
