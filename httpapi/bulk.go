@@ -82,31 +82,38 @@ func (b *bulk) check() (err error) {
 	}
 	fields := changeOf(&b.EntryPatch)
 	switch b.Op {
-	case "patch", "tag", "untag":
+	case "patch":
 		b.kind = todo.Patch
 	case "delete", "move", "copy":
 		b.kind = batchKinds[b.Op]
 	default:
-		return &todo.Invalid{Field: "op", Reason: "must be patch, tag, untag, delete, move or copy"}
+		return &todo.Invalid{Field: "op", Reason: "must be patch, delete, move or copy"}
 	}
-	switch tags := b.Op == "tag" || b.Op == "untag"; {
-	case tags && (fields.Set != todo.FieldTags || len(*b.Tags) == 0):
-		return &todo.Invalid{Field: "tags", Reason: "must be given with " + b.Op + ", and no other field"}
-	case b.Op == "patch" && fields.Set == 0:
-		return &todo.Invalid{Field: "op", Reason: "patch needs a field to set"}
+	retags := len(b.AddTags)+len(b.RemoveTags) > 0
+	switch {
+	case b.Op == "patch" && fields.Set == 0 && !retags:
+		return &todo.Invalid{Field: "op", Reason: "patch needs a field to set, or tags to add or to take away"}
 	case b.Op == "patch" && fields.Set&todo.FieldUID != 0:
 		return &todo.Invalid{Field: "uid", Reason: "must not be given: each entry needs one of its own"}
-	case b.kind != todo.Patch && fields.Set != 0:
+	case b.kind != todo.Patch && (fields.Set != 0 || retags):
 		return &todo.Invalid{Field: "op", Reason: b.Op + " takes no fields of an entry"}
 	case (b.To != "") != (b.Op == "move" || b.Op == "copy"):
 		return &todo.Invalid{Field: "to", Reason: "belongs to move and copy, which need it"}
-	case tags:
-		var set []string
-		if set, err = todo.Tags(*b.Tags); err == nil {
-			b.Tags = &set
+	case retags && fields.Set&todo.FieldTags != 0:
+		return &todo.Invalid{Field: "tags", Reason: "must not be given with add_tags or remove_tags"}
+	}
+	if b.AddTags, err = todo.Tags(b.AddTags); err != nil {
+		return err
+	}
+	if b.RemoveTags, err = todo.Tags(b.RemoveTags); err != nil {
+		return err
+	}
+	for _, tag := range b.AddTags {
+		if slices.Contains(b.RemoveTags, tag) {
+			return &todo.Invalid{Field: "tags", Reason: "must not be added and taken away at once: " + tag}
 		}
 	}
-	return err
+	return nil
 }
 
 // choose makes an operation for each entry that the filter chooses, with the rev it was chosen at.
@@ -118,29 +125,27 @@ func (b *bulk) choose(ctx context.Context, r *server.Reading, cmd *todo.Command)
 	cmd.Ops = make([]todo.Op, 0, len(chosen))
 	for i := range chosen {
 		op := todo.Op{Kind: b.kind, List: b.list, ID: chosen[i].ID, At: chosen[i].Rev, To: b.To}
-		switch b.Op {
-		case "patch":
-			op.Fields = changeOf(&b.EntryPatch)
-		case "tag", "untag":
-			tags := b.tags(chosen[i].More.Get().Tags)
-			if len(tags) > todo.MaxEntryTags {
-				return &todo.Invalid{Field: "tags", Reason: fmt.Sprintf("would be more than %d of entry %d", todo.MaxEntryTags, chosen[i].ID)}
+		if b.kind == todo.Patch {
+			p := b.EntryPatch
+			if len(b.AddTags)+len(b.RemoveTags) > 0 {
+				tags := b.tags(chosen[i].More.Get().Tags)
+				if len(tags) > todo.MaxEntryTags {
+					return &todo.Invalid{Field: "tags", Reason: fmt.Sprintf("would be more than %d of entry %d", todo.MaxEntryTags, chosen[i].ID)}
+				}
+				p.Tags = &tags
 			}
-			more := todo.More{Tags: tags}
-			op.Fields = todo.Fields{Set: todo.FieldTags, More: more.Tidy()}
+			op.Fields = changeOf(&p)
+			op.Fields.More = op.Fields.More.Tidy()
 		}
 		cmd.Ops = append(cmd.Ops, op)
 	}
 	return nil
 }
 
-// tags are those of an entry once the ones of the request were set, or taken away.
+// tags are those of an entry once the ones of the request were added and taken away.
 func (b *bulk) tags(has []string) []string {
-	has = slices.Clone(has)
-	if b.Op == "untag" {
-		return slices.DeleteFunc(has, func(tag string) bool { return slices.Contains(*b.Tags, tag) })
-	}
-	has = append(has, *b.Tags...)
+	has = slices.DeleteFunc(slices.Clone(has), func(tag string) bool { return slices.Contains(b.RemoveTags, tag) })
+	has = append(has, b.AddTags...)
 	slices.Sort(has)
 	return slices.Compact(has)
 }
@@ -211,6 +216,10 @@ func scanBulk(s *scanner, b *api.Bulk) error {
 			b.Op, err = s.text("op")
 		case "to":
 			b.To, err = s.text("to")
+		case "add_tags":
+			b.AddTags, err = s.texts("add_tags", todo.MaxEntryTags)
+		case "remove_tags":
+			b.RemoveTags, err = s.texts("remove_tags", todo.MaxEntryTags)
 		case "dry_run":
 			b.DryRun, err = s.bool("dry_run")
 		default:

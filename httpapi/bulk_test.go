@@ -24,26 +24,34 @@ func TestBulk(t *testing.T) {
 	}
 	w.do("POST", "/v1/batch", `{"commands":[`+strings.Join(adds, ",")+`]}`).want(200, "")
 	odd := []uint64{1, 3, 5, 7, 9}
-	if got := w.bulk(`{"filter":"done","op":"tag","tags":["old","all"],"dry_run":true}`); got.Rev != 1 || !slices.Equal(got.IDs, odd) {
+	if got := w.bulk(`{"filter":"done","op":"patch","add_tags":["old","all"],"dry_run":true}`); got.Rev != 1 || !slices.Equal(got.IDs, odd) {
 		t.Errorf("a dry run: %+v", got)
 	}
 	const key = "Idempotency-Key: 0123456789abcdef"
-	first := w.bulk(`{"filter":"done & !#old","op":"tag","tags":["old"]}`, key)
+	first := w.bulk(`{"filter":"done & !#old","op":"patch","add_tags":["old"]}`, key)
 	if first.Rev != 2 || !slices.Equal(first.IDs, odd) {
 		t.Errorf("tagged %+v", first)
 	}
 	// The same request again gets the same answer, though its filter chooses none now.
-	w.do("POST", "/v1/lists/bob/bulk", `{"filter":"done & !#old","op":"tag","tags":["old"]}`, key).want(200, "").has("Idempotency-Replayed", "true")
-	w.do("POST", "/v1/lists/bob/bulk", `{"filter":"done","op":"tag","tags":["old"]}`, key).problem(api.CodeKeyReused, "not_applied", "")
-	if got := w.bulk(`{"filter":"done & !#old","op":"tag","tags":["old"]}`); got.Rev != 2 || len(got.IDs) != 0 {
+	w.do("POST", "/v1/lists/bob/bulk", `{"filter":"done & !#old","op":"patch","add_tags":["old"]}`, key).want(200, "").has("Idempotency-Replayed", "true")
+	w.do("POST", "/v1/lists/bob/bulk", `{"filter":"done","op":"patch","add_tags":["old"]}`, key).problem(api.CodeKeyReused, "not_applied", "")
+	if got := w.bulk(`{"filter":"done & !#old","op":"patch","add_tags":["old"]}`); got.Rev != 2 || len(got.IDs) != 0 {
 		t.Errorf("none is left, %+v", got)
 	}
-	w.bulk(`{"filter":"#old","op":"untag","tags":["all"]}`)
+	w.bulk(`{"filter":"#old","op":"patch","remove_tags":["all","none"],"add_tags":["very"],"priority":9}`)
 	var e api.Entry
 	w.do("GET", "/v1/lists/bob/entries/1", "").want(200, "").decode(&e)
-	if !slices.Equal(e.Tags, []string{"old"}) {
-		t.Errorf("tags %v", e.Tags)
+	if !slices.Equal(e.Tags, []string{"old", "very"}) || e.Priority != 9 {
+		t.Errorf("tags %v, priority %d", e.Tags, e.Priority)
 	}
+	if got := w.bulk(`{"filter":"#old","op":"patch","remove_tags":["very","old"]}`); !slices.Equal(got.IDs, odd) {
+		t.Errorf("untagged %v", got.IDs)
+	}
+	w.do("GET", "/v1/lists/bob/entries/1", "").want(200, "").decode(&e)
+	if got := w.bulk(`{"filter":"no:tag","op":"patch","add_tags":["old"],"dry_run":true}`); !slices.Equal(got.IDs, odd) {
+		t.Errorf("without a tag %v", got.IDs)
+	}
+	w.bulk(`{"filter":"no:tag","op":"patch","add_tags":["old"]}`)
 	w.bulk(`{"filter":"#old","op":"patch","done":false,"priority":3}`)
 	if got := w.bulk(`{"filter":"p3","op":"copy","to":"eve"}`); !slices.Equal(got.IDs, odd) {
 		t.Errorf("copied %v", got.IDs)
@@ -63,16 +71,20 @@ func TestBulk(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	for body, says := range map[string]string{
-		`{"filter":"done &","op":"delete"}`:                             "filter, column 7",
-		`{"filter":"done","op":"paint"}`:                                "op must be",
-		`{"filter":"done","op":"tag"}`:                                  "tags must be given",
-		`{"filter":"done","op":"tag","tags":["a"],"done":true}`:         "tags must be given",
-		`{"filter":"done","op":"patch"}`:                                "patch needs a field",
-		`{"filter":"done","op":"patch","uid":"u"}`:                      "uid must not",
-		`{"filter":"done","op":"delete","done":true}`:                   "takes no fields",
-		`{"filter":"done","op":"move"}`:                                 "to belongs to",
-		`{"filter":"done","op":"delete","to":"eve"}`:                    "to belongs to",
-		`{"filter":"` + strings.Repeat("a", 1<<19) + `","op":"delete"}`: "filter",
+		`{"filter":"done &","op":"delete"}`:                                       "filter, column 7",
+		`{"filter":"done","op":"paint"}`:                                          "op must be",
+		`{"filter":"done","op":"tag","add_tags":["a"]}`:                           "op must be",
+		`{"filter":"done","op":"patch","tags":["a"],"add_tags":["b"]}`:            "tags must not be given",
+		`{"filter":"done","op":"patch","add_tags":["b","a"],"remove_tags":["a"]}`: "tags must not be added and taken away",
+		`{"filter":"done","op":"patch","add_tags":["a b"]}`:                       "tags must",
+		`{"filter":"done","op":"patch","add_tags":[]}`:                            "patch needs a field",
+		`{"filter":"done","op":"delete","add_tags":["a"]}`:                        "takes no fields",
+		`{"filter":"done","op":"patch"}`:                                          "patch needs a field",
+		`{"filter":"done","op":"patch","uid":"u"}`:                                "uid must not",
+		`{"filter":"done","op":"delete","done":true}`:                             "takes no fields",
+		`{"filter":"done","op":"move"}`:                                           "to belongs to",
+		`{"filter":"done","op":"delete","to":"eve"}`:                              "to belongs to",
+		`{"filter":"` + strings.Repeat("a", 1<<19) + `","op":"delete"}`:           "filter",
 	} {
 		w.do("POST", "/v1/lists/bob/bulk", body).problem(api.CodeInvalid, "not_applied", says)
 	}

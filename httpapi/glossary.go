@@ -103,10 +103,12 @@ var glossary = openapi.Words{
 	"ListPatch.name":  {Description: "Its new name: one that no other list ever had.", MinLength: 1, MaxLength: todo.MaxListName},
 
 	// Bulk.
-	"Bulk.op": {Description: "What to do.", Enum: []any{"patch", "tag", "untag", "delete", "move", "copy"}},
-	"filter":  {Description: "Which entries, in the language of the parameter filter.", MinLength: 1, MaxLength: filter.MaxBytes},
-	"Bulk.to": {Description: "The list that the entries go to.", MaxLength: todo.MaxListName},
-	"ids":     {Description: "Of the entries that were changed, or would be."},
+	"Bulk.op":     {Description: "What to do.", Enum: []any{"patch", "delete", "move", "copy"}},
+	"add_tags":    {Description: "With patch: tags that the entries have too from then on, beside those that they have.", MaxItems: todo.MaxEntryTags, Items: &openapi.Schema{MinLength: 1, MaxLength: todo.MaxTag}},
+	"remove_tags": {Description: "With patch: tags that the entries have no longer.", MaxItems: todo.MaxEntryTags, Items: &openapi.Schema{MinLength: 1, MaxLength: todo.MaxTag}},
+	"filter":      {Description: "Which entries, in the language of the parameter filter.", MinLength: 1, MaxLength: filter.MaxBytes},
+	"Bulk.to":     {Description: "The list that the entries go to.", MaxLength: todo.MaxListName},
+	"ids":         {Description: "Of the entries that were changed, or would be."},
 
 	// Search.
 	"Search.more":    {Type: truth, Description: "Whether there are others."},

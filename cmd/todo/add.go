@@ -58,7 +58,7 @@ between double quotes, behind --, or all of it with --literal, is title and noth
 			return a.listNames(cmd, args, prefix)
 		},
 	}
-	a.fieldFlags(cmd, &v)
+	a.fieldFlags(cmd, &v, "beside those of the title")
 	f := cmd.Flags()
 	f.BoolVar(&literal, "literal", false, "the title is a title and nothing else")
 	f.BoolVar(&v.done, "done", false, "it is done already")

@@ -19,7 +19,7 @@ var errNo = &cli.Error{Code: cli.Failed, Err: errors.New("nothing was changed")}
 // confirm asks a person before something that is not undone, or that they may not have meant. Where there is nobody to
 // ask, or with --yes, it is done.
 func confirm(cmd *cobra.Command, yes bool, question string) error {
-	if yes || !cli.Terminal(cmd.InOrStdin()) || !cli.Terminal(cmd.ErrOrStderr()) {
+	if !asks(cmd, yes) {
 		return nil
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
@@ -29,6 +29,11 @@ func confirm(cmd *cobra.Command, yes bool, question string) error {
 		return nil
 	}
 	return errNo
+}
+
+// asks reports whether there is somebody to ask, who did not say yes already.
+func asks(cmd *cobra.Command, yes bool) bool {
+	return !yes && cli.Terminal(cmd.InOrStdin()) && cli.Terminal(cmd.ErrOrStderr())
 }
 
 func yesFlag(cmd *cobra.Command, yes *bool) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,11 +35,16 @@ func (a *app) doneOrNot(done bool, cmd *cobra.Command) *cobra.Command {
 	keyFlag(cmd, &opt)
 	many.flags(cmd)
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
+		what := "not done"
+		if done {
+			what, opt.TZ = "done", zone(a.now()) // the next date may be counted from today
+		}
 		if is, err := many.asked(); is || err != nil {
 			if err != nil {
 				return err
 			}
-			return a.bulk(ctx, c, cmd, args, many, api.Bulk{Op: "patch", EntryPatch: api.EntryPatch{Done: &done}}, strings.Fields(cmd.Use)[0], opt)
+			_, err := a.bulk(ctx, c, cmd, args, many, api.Bulk{Op: "patch", EntryPatch: api.EntryPatch{Done: &done}}, what, opt)
+			return err
 		}
 		list, ids, err := a.listAndIDs(cmd, args)
 		if err == nil && len(ids) == 0 {
@@ -48,10 +52,6 @@ func (a *app) doneOrNot(done bool, cmd *cobra.Command) *cobra.Command {
 		}
 		if err != nil {
 			return err
-		}
-		what := "not done"
-		if done {
-			what, opt.TZ = "done", zone(a.now()) // the next date may be counted from today
 		}
 		if len(ids) == 1 {
 			e, meta, err := c.PatchEntry(ctx, list, ids[0], api.EntryPatch{Done: &done}, opt)
@@ -103,12 +103,12 @@ func (a *app) printGone(cmd *cobra.Command, text string, g ...gone) error {
 }
 
 func (a *app) rmCommand() *cobra.Command {
-	var all, purge, yes bool
+	var all, purge bool
 	var opt api.WriteOptions
 	var many bulk
 	cmd := &cobra.Command{
 		Use: "rm [LIST] ID... | rm LIST --all", Short: "put entries into the trash; several: all or none",
-		Long:    "Puts entries into the trash, with all below them, and asks nothing: 'todo undo' or 'todo restore' brings them back.\nWhat cannot be undone, --purge and --all, asks first at a terminal.",
+		Long:    "Puts entries into the trash, with all below them, and asks nothing: 'todo undo' or 'todo restore' brings them back.\nAt a terminal --filter says how many it chose and asks first; so does what cannot be undone, --purge and --all.",
 		Example: "  todo rm bob 1\n  todo rm bob 2 4-6\n  todo rm bob --filter done\n  todo rm bob 1 --purge  # for good, also out of the trash\n  todo rm bob --all      # the list itself, with all its entries",
 		Args:    cobra.ArbitraryArgs, ValidArgsFunction: a.listAndIDNames,
 	}
@@ -116,18 +116,18 @@ func (a *app) rmCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&purge, "purge", false, "for good, not into the trash; also what is in the trash")
 	keyFlag(cmd, &opt)
 	ifMatchFlag(cmd, &opt)
-	yesFlag(cmd, &yes)
 	many.flags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("all", "purge", "filter")
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
 		if all {
-			return a.removeList(ctx, c, cmd, args, yes, opt)
+			return a.removeList(ctx, c, cmd, args, many.yes, opt)
 		}
 		if is, err := many.asked(); is || err != nil {
 			if err != nil {
 				return err
 			}
-			return a.bulk(ctx, c, cmd, args, many, api.Bulk{Op: "delete"}, "removed", opt)
+			_, err := a.bulk(ctx, c, cmd, args, many, api.Bulk{Op: "delete"}, "removed", opt)
+			return err
 		}
 		list, ids, err := a.listAndIDs(cmd, args)
 		switch {
@@ -138,7 +138,7 @@ func (a *app) rmCommand() *cobra.Command {
 		case len(ids) > 1 && opt.IfMatch != "":
 			return cli.UsageError("--if-match goes with one entry")
 		case purge:
-			return a.purge(c, cmd, list, ids, yes, opt)
+			return a.purge(c, cmd, list, ids, many.yes, opt)
 		case len(ids) > 1:
 			res, err := a.batch(ctx, c, list, ids, api.Command{Op: "delete"}, opt)
 			if err != nil {

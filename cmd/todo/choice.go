@@ -40,9 +40,7 @@ func (a *app) choiceFlags(cmd *cobra.Command, ch *choice) {
 	for _, name := range []string{"date", "from", "to", "due", "priority", "parent", "limit"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
-	_ = cmd.RegisterFlagCompletionFunc("tag", func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return a.completeTags(cmd, a.listOf(cmd, args), prefix, ""), cobra.ShellCompDirectiveNoFileComp
-	})
+	a.tagNames(cmd, "tag")
 	_ = cmd.RegisterFlagCompletionFunc("has", cobra.FixedCompletions(strings.Fields("date due time tag priority notes repeat remind parent sub completed uid"), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(strings.Fields("due -due priority title order created updated completed id date"), cobra.ShellCompDirectiveNoFileComp))
 }

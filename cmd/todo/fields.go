@@ -18,19 +18,19 @@ type fields struct {
 	priority, parent                           uint64
 	tags, remind                               []string
 	done                                       bool
-	clear                                      []string
+	clear, addTags, removeTags                 []string
 }
 
 // clearable are the fields that an entry may be without, as the API names them.
 var clearable = []string{"date", "time", "tz", "priority", "tags", "notes", "parent", "repeat", "remind", "uid"}
 
-func (a *app) fieldFlags(cmd *cobra.Command, v *fields) {
+func (a *app) fieldFlags(cmd *cobra.Command, v *fields, tags string) {
 	f := cmd.Flags()
 	f.StringVar(&v.date, "date", "", "`DATE` like 2018-12-19, tomorrow, \"next friday\"")
 	f.StringVar(&v.clock, "time", "", "`TIME` like 9am, 21:00")
 	f.StringVar(&v.tz, "tz", "", "`ZONE` that the time is of, like Europe/Berlin; without, it is that of whoever reads it")
 	f.Uint64Var(&v.priority, "priority", 0, "`N` from 1 (highest) to 9; 0 for none")
-	f.StringSliceVar(&v.tags, "tag", nil, "`TAG[,TAG...]`, in the place of what there is")
+	f.StringSliceVar(&v.tags, "tag", nil, "`TAG[,TAG...]` "+tags)
 	f.StringVar(&v.notes, "notes", "", "`TEXT`; - reads it from standard input")
 	f.Uint64Var(&v.parent, "parent", 0, "`ID` of the entry of the list that it is below; 0 for none")
 	f.StringVar(&v.repeat, "repeat", "", "\"every 2 weeks\", or `RULE` of RFC 5545; \"every! 2 weeks\" counts from when it was done")
@@ -40,9 +40,16 @@ func (a *app) fieldFlags(cmd *cobra.Command, v *fields) {
 	for _, name := range []string{"date", "time", "tz", "priority", "notes", "repeat", "remind", "uid"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, none)
 	}
-	_ = cmd.RegisterFlagCompletionFunc("tag", func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return a.completeTags(cmd, a.listOf(cmd, args), prefix, ""), cobra.ShellCompDirectiveNoFileComp
-	})
+	a.tagNames(cmd, "tag")
+}
+
+// tagNames completes flags with the tags of the list.
+func (a *app) tagNames(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		_ = cmd.RegisterFlagCompletionFunc(name, func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			return a.completeTags(cmd, a.listOf(cmd, args), prefix, ""), cobra.ShellCompDirectiveNoFileComp
+		})
+	}
 }
 
 // listOf is the list that a command line seems to be about.

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) mvCommand() *cobra.Command {
-	var copies, yes bool
+	var copies bool
 	var opt api.WriteOptions
 	var many bulk
 	cmd := &cobra.Command{
@@ -30,7 +30,6 @@ one is told where it went.`,
 	}
 	cmd.Flags().BoolVar(&copies, "copy", false, "leave them where they are, and make others")
 	keyFlag(cmd, &opt)
-	yesFlag(cmd, &yes)
 	many.flags(cmd)
 	cmd.RunE = a.writes(func(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string) error {
 		to := args[len(args)-1]
@@ -42,7 +41,7 @@ one is told where it went.`,
 			if err != nil {
 				return err
 			}
-			return a.bulk(ctx, c, cmd, args[:len(args)-1], many, api.Bulk{Op: op, To: to}, op+" to "+cli.Safe(to)+":", opt)
+			return a.moveChosen(ctx, c, cmd, args[:len(args)-1], many, api.Bulk{Op: op, To: to}, what+" "+cli.Safe(to)+":", opt)
 		}
 		list, ids, err := a.listAndIDs(cmd, args[:len(args)-1])
 		switch {
@@ -51,7 +50,7 @@ one is told where it went.`,
 		case len(ids) == 0:
 			return cli.UsageError("give the ids of entries and then the list they go to")
 		}
-		begins, err := a.begins(ctx, c, cmd, to, yes)
+		begins, err := a.begins(ctx, c, cmd, to, many.yes)
 		if err != nil {
 			return stored(err)
 		}
@@ -75,6 +74,24 @@ one is told where it went.`,
 		return a.printBatch(cmd, what, res)
 	})
 	return cmd
+}
+
+// moveChosen moves what a filter chooses, into a list that may begin so.
+func (a *app) moveChosen(ctx context.Context, c *api.Client, cmd *cobra.Command, from []string, many bulk, do api.Bulk, what string, opt api.WriteOptions) error {
+	begins := false
+	if !many.dry {
+		var err error
+		if begins, err = a.begins(ctx, c, cmd, do.To, many.yes); err != nil {
+			return stored(err)
+		}
+	}
+	ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
+	defer cancel()
+	res, err := a.bulk(ctx, c, cmd, from, many, do, what, opt)
+	if err == nil {
+		a.began(cmd, begins && len(res.IDs) > 0, do.To)
+	}
+	return err
 }
 
 func (a *app) orderCommand() *cobra.Command {

@@ -72,6 +72,12 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		say(api.ImportReport{List: evil, Refused: 1, Lines: []api.ImportLine{{Line: 1, Did: evil, Remarks: []string{evil}}}})
 	case path == "/v1/search":
 		say(api.Search{Entries: n.entries, More: true})
+	case strings.HasSuffix(path, "/bulk"):
+		res := api.BulkResult{IDs: []uint64{1, 2, 3, 7}}
+		if strings.Contains(string(body), "none") {
+			res.IDs = nil
+		}
+		say(res)
 	case path == "/v1/batch", path == "/v1/undo":
 		var res api.BatchResult
 		for _, e := range n.entries {
@@ -152,7 +158,7 @@ func TestNothingActsOnATerminal(t *testing.T) {
 		"add bob x --yes", "done bob 1", "done bob 1-3", "undone bob 1", "edit bob 1 --title x", "rm bob 1", "rm bob 1-3", "rm bob --all --yes",
 		"mv bob 1 alice", "mv bob 1-3 alice --copy", "order bob 1 --first", "list bob", "list bob --archive", "filter x", "search x", "stats", "stats -o csv",
 		"trash bob", "trash bob -o csv", "restore bob 1", "restore bob 1-3", "history bob 1", "history bob 1 -o json", "undo --rev 7", "rm bob 1 --purge --yes",
-		"export bob", "import bob terminal_test.go --yes", "import bob terminal_test.go --dry-run -o csv", "done bob --filter x", "rm bob --filter x --dry-run",
+		"export bob", "import bob terminal_test.go --yes", "import bob terminal_test.go --dry-run -o csv", "done bob --filter x --yes", "rm bob --filter x --dry-run",
 		"watch bob --since 1 --limit 1", "watch bob --since 1 --limit 1 -o json", "config list", "ls bob --view wide\x1b[2J",
 		"__complete ls x", "__complete done bob x",
 	} {
@@ -237,11 +243,30 @@ func TestQuestions(t *testing.T) {
 		{"", "rm bob --all -y", "", 0, []string{"DELETE /v1/lists/bob "}},
 		{"n\n", "rm bob 1 --purge", "Delete 1 of bob for good? This cannot be undone. [y/N]", 1, nil},
 		{"", "rm bob 1", "", 0, []string{"DELETE /v1/lists/bob/entries/1 "}}, // it goes to the trash
+		{"y\n", "rm bob -f x", "4 entries of bob would be removed: 1-3 7. Go on? [y/N]", 0,
+			[]string{`POST /v1/lists/bob/bulk {"filter":"x","op":"delete","dry_run":true}`, `POST /v1/lists/bob/bulk {"filter":"x","op":"delete"}`}},
+		{"\n", "edit bob -f x --add-tag t", "4 entries of bob would be changed: 1-3 7. Go on? [y/N]", 1,
+			[]string{`POST /v1/lists/bob/bulk {"filter":"x","op":"patch","add_tags":["t"],"dry_run":true}`}},
+		{"n\n", "mv bob -f x alice", "would be moved to alice: 1-3 7. Go on?", 1, []string{`POST /v1/lists/bob/bulk {"filter":"x","op":"move","to":"alice","dry_run":true}`}},
+		{"", "done bob -f x --yes", "", 0, []string{`POST /v1/lists/bob/bulk {"filter":"x","op":"patch","done":true}`}},
+		{"", "done bob -f x -n", "", 0, []string{`POST /v1/lists/bob/bulk {"filter":"x","op":"patch","done":true,"dry_run":true}`}},
+		{"", "done bob -f none", "", 0, []string{`POST /v1/lists/bob/bulk {"filter":"none","op":"patch","done":true,"dry_run":true}`}}, // nothing to ask about
 	} {
 		n := evilNode()
 		screen, code := session(t, n, 80, 24, try.typed, nil, strings.Fields(try.line)...)
 		if code != try.code || !strings.Contains(screen, try.asked) || strings.Contains(screen, "[y/N]") != (try.asked != "") || !slices.Equal(n.sent, try.sent) {
 			t.Errorf("%s, typed %q: code %d, sent %q, on the screen %q", try.line, try.typed, code, n.sent, screen)
+		}
+	}
+}
+
+func TestRanges(t *testing.T) {
+	for want, ids := range map[string][]uint64{
+		"": nil, "7": {7}, "1-3 7": {1, 2, 3, 7}, "1 3 5 7 9 11 13 15 17 19 21 23-24": {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 24},
+		"1 3 5 7 9 11 13 15 17 19 21 ... 90": {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 24, 90},
+	} {
+		if got := ranges(ids); got != want {
+			t.Errorf("%v: %q, want %q", ids, got, want)
 		}
 	}
 }
