@@ -7,6 +7,7 @@ import (
 
 	"todod/cmd/internal/cli"
 	"todod/cmd/todo/ui"
+	"todod/httpapi/api"
 )
 
 func (a *app) uiCommand() *cobra.Command {
@@ -21,12 +22,11 @@ change it. ? shows the keys.`,
 		if !cli.Terminal(cmd.InOrStdin()) || !cli.Terminal(cmd.OutOrStdout()) {
 			return cli.UsageError("todo ui needs a terminal: in scripts use 'todo ls' and 'todo watch'")
 		}
-		c, err := a.Client()
-		if err != nil {
-			return err
+		dial := func(moved func(string, error)) (*api.Client, error) {
+			a.Moved = moved
+			return a.Client()
 		}
-		defer c.Close()
-		cfg := ui.Config{Client: c, List: a.listOf(cmd, args), Now: a.now, TZ: zone(a.now()), Color: a.env("NO_COLOR") == ""}
+		cfg := ui.Config{Dial: dial, List: a.listOf(cmd, args), Now: a.now, TZ: zone(a.now()), Color: a.env("NO_COLOR") == ""}
 		if err := ui.Run(cmd.Context(), cfg); err != nil && !errors.Is(err, cmd.Context().Err()) {
 			return err
 		}

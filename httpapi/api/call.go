@@ -64,6 +64,9 @@ func (c *Client) each(ctx context.Context, r call, attempt func(node string) (Me
 		if err == nil {
 			return meta, nil
 		}
+		if r.method == http.MethodGet {
+			err.Outcome = NotApplied // a read changes nothing
+		}
 		if last == nil || ctx.Err() == nil { // what a node said is worth more than "out of time"
 			last = err
 		}

@@ -73,14 +73,21 @@ func (c *Client) follow(ctx context.Context, what following, take func(frame) bo
 	pause := firstPause
 	for at := int(c.prefer.Load()); ; at = (at + 1) % len(c.nodes) {
 		node := c.nodes[at]
+		connected := false
 		err := c.stream(ctx, node, what.path, last[key(node)], func(f frame) bool {
 			if f.id != "" {
 				last[key(node)] = f.id
 			}
-			since, pause = time.Now(), firstPause
+			connected = true
 			return len(f.data) == 0 || take(f)
 		})
+		if connected { // until now, however long it had nothing to tell
+			since, pause = time.Now(), firstPause
+		}
 		e := AsError(err)
+		if e != nil {
+			e.Outcome = NotApplied
+		}
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errEnough):
 			return nil
@@ -91,6 +98,9 @@ func (c *Client) follow(ctx context.Context, what following, take func(frame) bo
 		}
 		if time.Since(since) > c.opt.Patience {
 			return err
+		}
+		if c.opt.Moved != nil {
+			c.opt.Moved(node, err)
 		}
 		if !sleep(ctx, pause) {
 			return nil

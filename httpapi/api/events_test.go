@@ -87,6 +87,38 @@ func TestWatchGoesOnAtTheNextNode(t *testing.T) {
 	}
 }
 
+// A stream that had nothing to tell for longer than the client's patience goes on at the next node as any other, and
+// whoever wants to know is told which node did not answer.
+func TestAQuietStreamGoesOn(t *testing.T) {
+	const patience = 100 * time.Millisecond
+	stream := func(text string, end func(*http.Request)) string {
+		return newGroup().serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, text)
+			w.(http.Flusher).Flush()
+			end(r)
+		})
+	}
+	first := stream(": hello\n\n", func(*http.Request) {
+		waitLongerThan(patience)
+		panic(http.ErrAbortHandler)
+	})
+	second := stream("id: 7.5\ndata: {\"rev\":5}\n\n", func(r *http.Request) { <-r.Context().Done() })
+	var moved []string
+	opt := Options{Patience: patience, Moved: func(node string, err error) { moved = append(moved, node) }}
+	for c, err := range client(t, opt, first, second).Watch(t.Context(), "", "") {
+		if err != nil || c.Rev != 5 {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		break
+	}
+	if fmt.Sprint(moved) != "["+first+"]" {
+		t.Errorf("moved on from %v, not from %s", moved, first)
+	}
+}
+
+func waitLongerThan(patience time.Duration) { time.Sleep(3 * patience) }
+
 func TestEventsEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -99,6 +131,21 @@ func TestEventsEnd(t *testing.T) {
 	}
 	if e := AsError(last); e == nil || e.Code != string(CodeUnreachable) {
 		t.Errorf("nobody there: %v", last)
+	}
+}
+
+// A read changes nothing, so its error does not say that it may have.
+func TestReadsChangeNothing(t *testing.T) {
+	addr := newGroup().serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	c := client(t, Options{Patience: 50 * time.Millisecond}, addr)
+	_, _, err := c.Entry(t.Context(), "bob", 1, ReadOptions{})
+	var followed error
+	for _, followed = range c.Watch(t.Context(), "bob", "") {
+	}
+	for _, err := range []error{err, followed} {
+		if e := AsError(err); e == nil || e.Outcome != NotApplied || strings.Contains(err.Error(), "change") {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

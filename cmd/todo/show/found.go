@@ -64,8 +64,8 @@ func from(line string, at int) string {
 	return "…" + line[begin:]
 }
 
-// mark paints a text, and the words in it that were looked for so that they are seen.
-func (o Options) mark(sgr, text string) string {
+// Mark paints a text, and the words in it that were looked for so that they are seen.
+func (o Options) Mark(sgr, text string) string {
 	if len(o.Words) == 0 {
 		return o.paint(sgr, text)
 	}

@@ -56,9 +56,7 @@ func (p *printer) add(it item, depth int, said bool) {
 	if p.opt.Lists {
 		r.list = cli.Safe(it.List)
 	}
-	if !it.Done {
-		r.whenSGR = map[int]string{overdue: late, today: soon}[it.place]
-	}
+	r.whenSGR = it.sgr()
 	p.rows = append(p.rows, r)
 	p.lines = append(p.lines, "")
 }
@@ -166,12 +164,27 @@ func (p *printer) fit(parts []part) string {
 			left -= cli.Width(text)
 		}
 		if part.isText {
-			b.WriteString(p.opt.mark(part.sgr, text))
+			b.WriteString(p.opt.Mark(part.sgr, text))
 		} else {
 			b.WriteString(p.opt.paint(part.sgr, text))
 		}
 	}
 	return strings.TrimRight(b.String(), " ")
+}
+
+// Due is when an entry is due, as short as a reader understands it, and the colour that says whether that is past or today.
+func (o Options) Due(e *api.Entry) (text, sgr string) {
+	it := o.item(e)
+	day, clock := o.when(it)
+	return strings.TrimSpace(day + " " + clock), it.sgr()
+}
+
+// sgr is the colour of when it is due.
+func (it item) sgr() string {
+	if it.Done {
+		return ""
+	}
+	return map[int]string{overdue: late, today: soon}[it.place]
 }
 
 // when is the day and time of an entry, as short as they can be understood.

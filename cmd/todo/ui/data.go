@@ -2,8 +2,8 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +20,8 @@ const (
 	page = 1000
 	// gather is how long changes are gathered before the screen is read anew.
 	gather = 100 * time.Millisecond
+	// pause is how long it rests before it asks again what nobody answered.
+	pause = time.Second
 )
 
 // loaded is what was read for the screen.
@@ -29,9 +31,14 @@ type loaded struct {
 	list    string // whose entries they are
 	entries []api.Entry
 	more    bool
-	stays   bool // what the line at the bottom says stays
 	err     error
 }
+
+// lost says that a node could not answer, and that the next one, or the same, is asked now.
+type lost struct{ err error }
+
+// again says that it is time to ask anew for what a load did not get.
+type again struct{ number int }
 
 // changed says that somebody changed something; live, that changes are seen as they come.
 type changed struct{ live bool }
@@ -39,7 +46,8 @@ type changed struct{ live bool }
 // wrote is what came of a change.
 type wrote struct {
 	says  string
-	rev   uint64 // that can be undone; 0 for none
+	added *api.Entry // what was understood of it is told too; nil: nothing
+	rev   uint64     // that can be undone; 0 for none
 	undid bool
 	err   error
 }
@@ -55,7 +63,7 @@ func (m *model) load() tea.Cmd {
 		ctx, cancel := context.WithTimeout(m.ctx, patience)
 		defer cancel()
 		l := loaded{number: number, list: list}
-		for one, err := range m.Client.AllLists(ctx, "", api.ReadOptions{Consistency: "auto"}) {
+		for one, err := range m.client.AllLists(ctx, "", api.ReadOptions{Consistency: "auto"}) {
 			if err != nil {
 				l.err = err
 				return l
@@ -65,7 +73,7 @@ func (m *model) load() tea.Cmd {
 			}
 		}
 		if search != "" {
-			found, _, err := m.Client.Search(ctx, api.SearchQuery{Text: search, Limit: page}, api.ReadOptions{Consistency: "auto"})
+			found, _, err := m.client.Search(ctx, api.SearchQuery{Text: search, Limit: page}, api.ReadOptions{Consistency: "auto"})
 			l.entries, l.more, l.err = found.Entries, found.More, err
 			return l
 		}
@@ -79,7 +87,7 @@ func (m *model) load() tea.Cmd {
 				q.Sort = strings.Split(one.Sort, ",")
 			}
 		}
-		found, _, err := m.Client.Entries(ctx, l.list, q, api.ReadOptions{Consistency: "auto"})
+		found, _, err := m.client.Entries(ctx, l.list, q, api.ReadOptions{Consistency: "auto"})
 		l.entries, l.more, l.err = found.Entries, found.Next != "", err
 		return l
 	}
@@ -101,38 +109,63 @@ func shown(lists []api.List, name string) string {
 // follow tells of changes until the program is left. Those that come together are told of once.
 func (m *model) follow(send func(tea.Msg)) {
 	for m.ctx.Err() == nil {
-		send(changed{live: true}) // what was changed before it began to follow
-		last := time.Time{}
-		for _, err := range m.Client.Watch(m.ctx, "", "") {
-			if err != nil {
-				break
-			}
-			if time.Since(last) < gather {
-				time.Sleep(gather)
-			}
-			last = time.Now()
+		// What comes after this rev is told of, and what was before is read after it.
+		if since, err := m.rev(); err == nil {
 			send(changed{live: true})
+			m.watch(since, send)
 		}
 		if m.ctx.Err() == nil {
 			send(changed{})
 			select {
-			case <-time.After(time.Second):
+			case <-time.After(pause):
 			case <-m.ctx.Done():
 			}
 		}
 	}
 }
 
+// rev is up to where the group has come.
+func (m *model) rev() (string, error) {
+	ctx, cancel := context.WithTimeout(m.ctx, patience)
+	defer cancel()
+	_, meta, err := m.client.Lists(ctx, "", 1, "", api.ReadOptions{Consistency: "auto"})
+	return strconv.FormatUint(meta.Index, 10), err
+}
+
+// watch tells of the changes after a rev until nobody tells it of them.
+func (m *model) watch(since string, send func(tea.Msg)) {
+	last := time.Time{}
+	for _, err := range m.client.Watch(m.ctx, "", since) {
+		if err != nil {
+			return
+		}
+		if time.Since(last) < gather {
+			time.Sleep(gather)
+		}
+		last = time.Now()
+		send(changed{live: true})
+	}
+}
+
 // write has the group change something. says is told when it did.
 func (m *model) write(says string, do func(ctx context.Context) (api.Meta, error)) tea.Cmd {
+	return m.change(func(ctx context.Context) wrote {
+		meta, err := do(ctx)
+		return wrote{says: says, rev: meta.Index, err: err}
+	})
+}
+
+// change is a change on its way.
+func (m *model) change(do func(ctx context.Context) wrote) tea.Cmd {
+	m.writing++
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(m.ctx, patience)
 		defer cancel()
-		meta, err := do(ctx)
-		if e := api.AsError(err); e != nil && e.Retryable() && e.Outcome == api.NotApplied {
-			err = fmt.Errorf("%w: nothing was stored", err)
+		w := do(ctx)
+		if e := api.AsError(w.err); e != nil && e.Retryable() && e.Outcome == api.NotApplied {
+			w.err = fmt.Errorf("nothing was stored: %w", w.err)
 		}
-		return wrote{says: says, rev: meta.Index, err: err}
+		return w
 	}
 }
 
@@ -145,15 +178,15 @@ func (m *model) add(text string) tea.Cmd {
 	}
 	e := quick.Parse(text, m.Now())
 	in := api.NewEntry{Title: e.Title, Date: e.Date, More: api.More{Time: e.Time, Priority: e.Priority, Tags: e.Tags, Repeat: e.Repeat, RepeatFrom: e.RepeatFrom}}
-	return m.write("added "+e.Title, func(ctx context.Context) (api.Meta, error) {
-		_, meta, err := m.Client.AddEntry(ctx, list, in, api.WriteOptions{})
-		return meta, err
+	return m.change(func(ctx context.Context) wrote {
+		got, meta, err := m.client.AddEntry(ctx, list, in, api.WriteOptions{})
+		return wrote{says: "added " + got.Title, added: &got, rev: meta.Index, err: err}
 	})
 }
 
 func (m *model) patch(e api.Entry, says string, p api.EntryPatch) tea.Cmd {
 	return m.write(says, func(ctx context.Context) (api.Meta, error) {
-		_, meta, err := m.Client.PatchEntry(ctx, e.List, e.ID, p, api.WriteOptions{TZ: m.TZ})
+		_, meta, err := m.client.PatchEntry(ctx, e.List, e.ID, p, api.WriteOptions{TZ: m.TZ})
 		return meta, err
 	})
 }
@@ -172,13 +205,13 @@ func (m *model) setDone(e api.Entry, done bool) tea.Cmd {
 
 func (m *model) remove(e api.Entry) tea.Cmd {
 	return m.write("in the trash: "+e.Title, func(ctx context.Context) (api.Meta, error) {
-		return m.Client.DeleteEntry(ctx, e.List, e.ID, api.WriteOptions{})
+		return m.client.DeleteEntry(ctx, e.List, e.ID, api.WriteOptions{})
 	})
 }
 
 func (m *model) move(e api.Entry, to string) tea.Cmd {
 	return m.write("moved to "+to, func(ctx context.Context) (api.Meta, error) {
-		_, meta, err := m.Client.MoveEntry(ctx, e.List, e.ID, to, api.WriteOptions{})
+		_, meta, err := m.client.MoveEntry(ctx, e.List, e.ID, to, api.WriteOptions{})
 		return meta, err
 	})
 }
@@ -194,22 +227,25 @@ func (m *model) shift(by int) tea.Cmd {
 		place = api.Place{Before: m.entries[to].ID}
 	}
 	return m.write("", func(ctx context.Context) (api.Meta, error) {
-		_, meta, err := m.Client.PlaceEntry(ctx, e.List, e.ID, place, api.WriteOptions{})
+		_, meta, err := m.client.PlaceEntry(ctx, e.List, e.ID, place, api.WriteOptions{})
 		return meta, err
 	})
 }
 
-var errNothing = errors.New("nothing to undo: only what you changed here since you began")
+const errNothing = "nothing to undo: only what you changed here since you began"
 
 func (m *model) undo() tea.Cmd {
+	if m.writing > 0 {
+		m.undos++
+		return nil
+	}
 	if len(m.done) == 0 {
-		return func() tea.Msg { return wrote{err: errNothing} }
+		m.says, m.bad = errNothing, true
+		return nil
 	}
 	rev := m.done[len(m.done)-1]
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(m.ctx, patience)
-		defer cancel()
-		_, _, err := m.Client.Undo(ctx, rev, api.WriteOptions{})
+	return m.change(func(ctx context.Context) wrote {
+		_, _, err := m.client.Undo(ctx, rev, api.WriteOptions{})
 		return wrote{says: "undone", undid: err == nil, err: err}
-	}
+	})
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"slices"
+	"unicode"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -27,6 +28,11 @@ func (in *input) key(k tea.KeyMsg) {
 	switch k.Type {
 	case tea.KeyRunes, tea.KeySpace:
 		if len(in.text)+len(k.Runes) <= maxInput {
+			for i, r := range k.Runes {
+				if unicode.IsControl(r) { // lines that are pasted become one
+					k.Runes[i] = ' '
+				}
+			}
 			in.text = slices.Insert(in.text, in.at, k.Runes...)
 			in.at += len(k.Runes)
 		}

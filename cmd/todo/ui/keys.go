@@ -13,6 +13,18 @@ var keys = []struct{ key, does string }{
 	{"/", "search all lists"}, {"f", "filter: due<today+7 & !done"}, {"esc", "leave search and filter"}, {"?", "this help"}, {"q", "leave"},
 }
 
+// typed takes keys that came together, as they do from a slow terminal, one by one. What is pasted is text, never keys.
+func (m *model) typed(k tea.KeyMsg) tea.Cmd {
+	if k.Type != tea.KeyRunes || len(k.Runes) == 1 || k.Paste {
+		return m.key(k)
+	}
+	var cmds []tea.Cmd
+	for _, r := range k.Runes {
+		cmds = append(cmds, m.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: k.Alt}))
+	}
+	return tea.Batch(cmds...)
+}
+
 func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	if k.Type == tea.KeyCtrlC {
 		return tea.Quit

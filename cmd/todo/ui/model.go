@@ -3,6 +3,7 @@ package ui
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -12,11 +13,12 @@ import (
 
 // Config is what the interface is made of.
 type Config struct {
-	Client *api.Client
-	List   string           // that it begins with; "" for the first
-	Now    func() time.Time // of the reader
-	TZ     string           // the reader's zone by its IANA name, "" for UTC
-	Color  bool
+	// Dial makes the client. moved is to be called when a node could not answer, before another is asked.
+	Dial  func(moved func(node string, err error)) (*api.Client, error)
+	List  string           // that it begins with; "" for the first
+	Now   func() time.Time // of the reader
+	TZ    string           // the reader's zone by its IANA name, "" for UTC
+	Color bool
 }
 
 // pane is which half of the screen the keys are for.
@@ -46,7 +48,8 @@ var questions = map[asking]string{
 // model is the state of the screen. It is changed by Update alone, which bubbletea calls in one goroutine.
 type model struct {
 	Config
-	ctx context.Context
+	ctx    context.Context
+	client *api.Client
 
 	width, height int
 	pane          pane
@@ -58,25 +61,33 @@ type model struct {
 	search        string // entries are those found by these words; "" for those of the list
 	filter        string // of the list
 
-	asks  asking
-	input input
-	help  bool
-	says  string // the line at the bottom
-	bad   bool   // it is an error
-	live  bool   // changes of others are seen
+	asks    asking
+	input   input
+	help    bool
+	says    string // the line at the bottom, until the next key
+	bad     bool   // it is an error
+	trouble string // why the screen may be old; "" where it is not
+	live    bool   // changes of others are seen
 
-	loads int      // counts what was asked for: an answer to an older question is dropped
-	done  []uint64 // revs of this program's own changes, to undo
+	loads   int      // counts what was asked for: an answer to an older question is dropped
+	done    []uint64 // revs of this program's own changes, to undo
+	writing int      // changes that are not answered yet
+	undos   int      // undos that wait for them: what they undo is not known before
 }
 
 // Run shows the interface until it is left.
-func Run(ctx context.Context, cfg Config, opts ...tea.ProgramOption) error {
+func Run(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := newModel(ctx, cfg)
-	p := tea.NewProgram(m, append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithAltScreen(), tea.WithMouseCellMotion()}, opts...)...)
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithAltScreen(), tea.WithMouseCellMotion())
+	var err error
+	if m.client, err = cfg.Dial(func(_ string, err error) { p.Send(lost{err}) }); err != nil {
+		return err
+	}
+	defer m.client.Close()
 	go m.follow(p.Send)
-	_, err := p.Run()
+	_, err = p.Run()
 	return err
 }
 
@@ -109,36 +120,62 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyMsg:
-		return m, m.key(msg)
+		return m, m.typed(msg)
 	case tea.MouseMsg:
 		return m, m.mouse(msg)
 	case loaded:
-		m.take(msg)
+		return m, m.take(msg)
+	case lost:
+		if m.trouble == "" { // what is asked for now is answered once a node answers
+			m.trouble = msg.err.Error()
+			return m, m.load()
+		}
+	case again:
+		if msg.number == m.loads {
+			return m, m.load()
+		}
 	case changed:
 		m.live = msg.live
 		return m, m.load()
 	case wrote:
-		m.says, m.bad = msg.says, msg.err != nil
-		if msg.err != nil {
-			m.says = msg.err.Error()
-		} else if msg.undid {
-			m.done = m.done[:len(m.done)-1]
-		} else if msg.rev != 0 {
-			m.done = append(m.done, msg.rev)
-		}
-		return m, m.load()
+		return m, m.wrote(msg)
 	}
 	return m, nil
 }
 
-// take shows what was read, and keeps the list and the entry that were chosen where they are still there.
-func (m *model) take(l loaded) {
-	if l.number != m.loads {
-		return
+// wrote takes what came of a change.
+func (m *model) wrote(w wrote) tea.Cmd {
+	m.writing--
+	m.says, m.bad = w.says, w.err != nil
+	switch {
+	case w.err != nil:
+		m.says = w.err.Error()
+	case w.added != nil:
+		m.says = strings.TrimSpace(w.says + "  " + m.details(w.added, m.width))
+		m.done = append(m.done, w.rev)
+	case w.undid:
+		m.done = m.done[:len(m.done)-1]
+	case w.rev != 0:
+		m.done = append(m.done, w.rev)
 	}
-	if l.err != nil {
-		m.says, m.bad = l.err.Error(), true
-		return
+	if m.writing == 0 && m.undos > 0 {
+		m.undos--
+		return m.undo()
+	}
+	return m.load()
+}
+
+// take shows what was read, and keeps the list and the entry that were chosen where they are still there.
+func (m *model) take(l loaded) tea.Cmd {
+	if l.number != m.loads {
+		return nil
+	}
+	if m.trouble = ""; l.err != nil {
+		m.trouble = l.err.Error()
+		if e := api.AsError(l.err); e != nil && !e.Retryable() {
+			return nil
+		}
+		return tea.Tick(pause, func(time.Time) tea.Msg { return again{l.number} })
 	}
 	list, id := l.list, uint64(0)
 	if e := m.at(); e != nil && e.List == list {
@@ -157,7 +194,5 @@ func (m *model) take(l loaded) {
 		}
 	}
 	m.entry = max(0, min(m.entry, len(m.entries)-1))
-	if m.bad && !l.stays {
-		m.says, m.bad = "", false
-	}
+	return nil
 }

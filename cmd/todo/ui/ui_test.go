@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+
+	"todod/cmd/internal/cli"
 	"todod/httpapi/api"
 )
 
@@ -25,17 +28,18 @@ func TestMain(m *testing.M) {
 	if addr == "" {
 		os.Exit(m.Run())
 	}
-	c, err := api.NewClient([]string{addr}, api.Options{})
-	if err == nil {
-		now := func() time.Time { return time.Date(2018, 12, 18, 12, 0, 0, 0, time.UTC) }
-		err = Run(context.Background(), Config{Client: c, List: "bob", Now: now, TZ: "UTC", Color: true})
+	dial := func(moved func(string, error)) (*api.Client, error) {
+		return api.NewClient([]string{addr}, api.Options{Moved: moved})
 	}
-	if err != nil {
+	if err := Run(context.Background(), Config{Dial: dial, List: "bob", Now: now, TZ: "UTC", Color: true}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
+
+// now is the day of all tests, a Tuesday.
+func now() time.Time { return time.Date(2018, 12, 18, 12, 0, 0, 0, time.UTC) }
 
 // node holds one list as a node would, and tells those who follow of changes.
 type node struct {
@@ -45,6 +49,7 @@ type node struct {
 	before  map[uint64][]api.Entry // by rev: what to go back to
 	changed chan struct{}
 	queries []string
+	stopped bool // it hangs up on whoever asks
 }
 
 func newNode() *node {
@@ -62,6 +67,21 @@ func (n *node) change(do func(entries []api.Entry) []api.Entry) {
 	n.changed = make(chan struct{})
 }
 
+// stop has the node hang up on all who ask, or answer again.
+func (n *node) stop(stopped bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopped = stopped
+	close(n.changed) // those who follow are hung up on too
+	n.changed = make(chan struct{})
+}
+
+func (n *node) isStopped() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stopped
+}
+
 func (n *node) add(e api.Entry) {
 	n.change(func(entries []api.Entry) []api.Entry {
 		e.List, e.ID = "bob", uint64(len(entries)+1)
@@ -70,6 +90,9 @@ func (n *node) add(e api.Entry) {
 }
 
 func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if n.isStopped() {
+		panic(http.ErrAbortHandler)
+	}
 	if strings.HasSuffix(r.URL.Path, "/events") {
 		n.follow(w, r)
 		return
@@ -116,6 +139,8 @@ func (n *node) answer(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
 		return
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/entries"):
+		out = n.entries[len(n.entries)-1]
 	case r.URL.Path == "/v1/lists":
 		out = api.Lists{Lists: []api.List{{Name: "alice"}, {Name: "bob", Open: uint64(len(n.entries))}}}
 	case r.URL.Path == "/v1/search":
@@ -130,7 +155,7 @@ func (n *node) answer(w http.ResponseWriter, r *http.Request) {
 
 func (n *node) follow(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	for {
+	for !n.isStopped() {
 		n.mu.Lock()
 		changed, rev := n.changed, n.rev
 		n.mu.Unlock()
@@ -196,20 +221,38 @@ func (term *terminal) waitFor(texts ...string) string {
 	}
 }
 
+// waitForQuery waits until somebody asked for what has all of these.
+func (n *node) waitForQuery(t *testing.T, parts ...string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		n.mu.Lock()
+		asked := slices.ContainsFunc(n.queries, func(query string) bool {
+			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(query, part) })
+		})
+		n.mu.Unlock()
+		if asked {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody asked for %q: %q", parts, n.queries)
+		}
+	}
+}
+
 // A person's minute: what is there is seen, what others do too; entries are added, done, edited, taken away, and
 // that is undone.
 func TestAMinute(t *testing.T) {
 	n := newNode()
 	n.add(api.Entry{Title: "Dentist", Date: "2018-12-19", More: api.More{Time: "09:00", Tags: []string{"health"}}})
 	term := n.show(t, 80, 20)
-	term.waitFor("alice", "☐ Dentist", "#health 2018-12-19 09:00", "live")
+	term.waitFor("alice", "☐ Dentist", "#health tomorrow 09:00", "live")
 	n.add(api.Entry{Title: "from elsewhere"})
 	term.waitFor("☐ from elsewhere")
 	term.press("a")
 	term.waitFor("add:")
 	term.write("Buy 牛奶 tomorrow #shop p1")
 	term.press("Enter")
-	term.waitFor("☐ Buy 牛奶", "p1 #shop 2018-12-19", "added Buy")
+	term.waitFor("☐ Buy 牛奶", "p1 #shop tomorrow", "added Buy 牛奶  p1 #shop tomorrow")
 	term.press("Down", "Space")
 	term.waitFor("☑ from elsewhere")
 	term.press("u")
@@ -234,11 +277,7 @@ func TestAMinute(t *testing.T) {
 	term.write("#shop")
 	term.press("Enter")
 	term.waitFor("filter: #shop")
-	n.mu.Lock()
-	if last := n.queries[len(n.queries)-1]; !strings.Contains(last, "filter=%23shop") || !strings.Contains(last, "tz=UTC") {
-		t.Errorf("the filter asked %s", last)
-	}
-	n.mu.Unlock()
+	n.waitForQuery(t, "filter=%23shop", "tz=UTC")
 	term.press("q")
 	term.waitFor("it ended with 0")
 }
@@ -266,12 +305,102 @@ func TestSizesAndEvilTitles(t *testing.T) {
 	}
 }
 
+// What does not go in the width is left out from the end of the tags on, and the due day last of all.
+func TestDetails(t *testing.T) {
+	m := newModel(t.Context(), Config{Now: now})
+	e := api.Entry{Title: "x", Date: "2018-12-20", More: api.More{Priority: 2, Tags: []string{"health", "town"}, Repeat: "FREQ=DAILY"}}
+	for width, want := range map[int]string{40: "p2 #health #town ↻ Thu", 22: "p2 #health #town ↻ Thu", 21: "p2 #health ↻ Thu", 15: "p2 ↻ Thu", 8: "p2 ↻ Thu", 6: "p2 ↻…"} {
+		if got := m.details(&e, width); got != want {
+			t.Errorf("in %d columns: %q, want %q", width, got, want)
+		}
+	}
+	for _, try := range []struct {
+		e    api.Entry
+		tone string
+	}{
+		{api.Entry{}, ""}, {api.Entry{Date: "2018-12-17"}, "31"}, {api.Entry{Date: "2018-12-17", Done: true}, "2"}, {api.Entry{Date: "2018-12-18"}, "33"},
+		{api.Entry{Date: "2018-12-18", More: api.More{Time: "11:00"}}, "31"}, {api.Entry{Date: "2018-12-19"}, ""},
+	} {
+		if got := m.tone(&try.e); got != try.tone {
+			t.Errorf("%+v: %q, want %q", try.e, got, try.tone)
+		}
+	}
+}
+
+// The help fits its window, whatever size that is.
+func TestHelpFits(t *testing.T) {
+	m := newModel(t.Context(), Config{Now: now})
+	for _, size := range [][2]int{{20, 5}, {40, 12}, {80, 14}, {80, 24}} {
+		m.width, m.height, m.help = size[0], size[1], true
+		lines := strings.Split(m.View(), "\n")
+		if len(lines) > m.height || !strings.Contains(m.View(), "lists") {
+			t.Errorf("%d lines in %v", len(lines), size)
+		}
+		for _, line := range lines {
+			if w := cli.Width(line); w > m.width {
+				t.Errorf("%d columns in %v: %q", w, size, line)
+			}
+		}
+	}
+}
+
+// Keys that come together are keys all the same; what is pasted is none.
+func TestKeysThatComeTogether(t *testing.T) {
+	m := newModel(t.Context(), Config{Now: now})
+	m.entries = make([]api.Entry, 5)
+	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("jjjka日本")})
+	if m.entry != 2 || m.asks != newEntry || string(m.input.text) != "日本" {
+		t.Errorf("at %d, asks %d, %q is typed", m.entry, m.asks, string(m.input.text))
+	}
+	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("\na\tb"), Paste: true})
+	if string(m.input.text) != "日本 a b" {
+		t.Errorf("pasted %q", string(m.input.text))
+	}
+	m.asks = nothing
+	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("jxq"), Paste: true})
+	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("x"), Paste: true})
+	if m.entry != 2 || m.writing != 0 {
+		t.Errorf("pasted: at %d, %d changes", m.entry, m.writing)
+	}
+}
+
+// What came of a change is said until the next key, whatever is read meanwhile, and an undo waits for the changes before it:
+// it is theirs.
+func TestWhatCameOfAChange(t *testing.T) {
+	m := newModel(t.Context(), Config{Now: now})
+	u := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("u")}
+	m.Update(u)
+	m.Update(loaded{number: m.loads})
+	if view := m.View(); !strings.Contains(view, errNothing) {
+		t.Errorf("the error is gone: %s", view)
+	}
+	m.entries = []api.Entry{{List: "bob", ID: 1, Title: "x"}}
+	m.Update(tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")})
+	if m.Update(u); m.undos != 1 {
+		t.Error("an undo does not wait for the change that it undoes")
+	}
+	m.Update(wrote{says: "done: x", rev: 7})
+	if m.undos != 0 || m.writing != 1 || !slices.Equal(m.done, []uint64{7}) {
+		t.Errorf("%d undos wait, %d changes are on their way, %v can be undone", m.undos, m.writing, m.done)
+	}
+	m.Update(wrote{says: "undone", undid: true})
+	if m.writing != 0 || len(m.done) != 0 {
+		t.Errorf("%d changes are on their way, %v can be undone", m.writing, m.done)
+	}
+}
+
 // Without a node the screen says so, and goes on once there is one.
 func TestWithoutANode(t *testing.T) {
 	n := newNode()
 	term := n.show(t, 80, 20)
-	term.waitFor("nothing here")
-	m := newModel(t.Context(), Config{Now: time.Now})
+	term.waitFor("nothing here", "live")
+	n.stop(true)
+	term.waitFor("the node at 127.0.0.1", "!live")
+	n.stop(false)
+	term.waitFor("live", "!the node at")
+	term.press("q")
+	term.waitFor("it ended with 0")
+	m := newModel(t.Context(), Config{Now: now})
 	m.Update(loaded{number: m.loads, err: fmt.Errorf("no node answers\x1b[2J")})
 	if view := m.View(); !strings.Contains(view, "no node answers") || strings.Contains(view, "\x1b[2J") {
 		t.Errorf("%q", view)

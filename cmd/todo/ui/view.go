@@ -2,10 +2,13 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"todod/cmd/internal/cli"
+	"todod/cmd/todo/show"
+	"todod/fsm/todo/fold"
 	"todod/httpapi/api"
 )
 
@@ -21,7 +24,6 @@ const (
 	reverse = "7"
 	red     = "31"
 	green   = "32"
-	yellow  = "33"
 	cyan    = "36"
 )
 
@@ -109,51 +111,59 @@ func (m *model) entryRow(i, width int) string {
 	if e.Parent != 0 {
 		text = "  " + text
 	}
-	after := m.details(e)
+	after := m.details(e, width/2)
 	room := width - cli.Width(after) - 1
-	if room < width/2 {
-		after, room = "", width
+	if after == "" {
+		room = width
 	}
 	text = cli.Pad(cli.Cut(text, room), room)
 	if i == m.entry && m.pane == entryPane {
 		return m.paint(reverse, cli.Pad(text+" "+after, width))
 	}
-	return m.paint(m.tone(e), text) + " " + m.paint(cyan, after)
+	look := show.Options{Paint: m.paint, Words: fold.Words(m.search)}
+	return look.Mark(m.tone(e), text) + " " + m.paint(cyan, after)
 }
 
-// details is what stands behind the title.
-func (m *model) details(e *api.Entry) string {
-	var parts []string
+// details is what stands behind the title, in so many columns: tags go first where they are too few.
+func (m *model) details(e *api.Entry, width int) string {
+	var before, behind []string
 	if m.search != "" {
-		parts = append(parts, cli.Safe(e.List))
+		before = append(before, cli.Safe(e.List))
 	}
 	if e.Priority != 0 {
-		parts = append(parts, fmt.Sprint("p", e.Priority))
-	}
-	for _, tag := range e.Tags {
-		parts = append(parts, "#"+cli.Safe(tag))
+		before = append(before, fmt.Sprint("p", e.Priority))
 	}
 	if e.Repeat != "" {
-		parts = append(parts, "↻")
+		behind = append(behind, "↻")
 	}
-	if e.Date != "" {
-		parts = append(parts, strings.TrimSpace(e.Date+" "+e.Time))
+	if due, _ := m.due(e); due != "" {
+		behind = append(behind, due)
 	}
-	return strings.Join(parts, " ")
+	var text string
+	for n := len(e.Tags); n >= 0; n-- {
+		parts := slices.Clone(before)
+		for _, tag := range e.Tags[:n] {
+			parts = append(parts, "#"+cli.Safe(tag))
+		}
+		if text = strings.Join(append(parts, behind...), " "); cli.Width(text) <= width {
+			return text
+		}
+	}
+	return cli.Cut(text, width)
+}
+
+// due is when an entry is due as the reader says it, and the colour that says whether that is soon.
+func (m *model) due(e *api.Entry) (text, sgr string) {
+	return show.Options{Now: m.Now()}.Due(e)
 }
 
 // tone says by a colour what is late, due today or done.
 func (m *model) tone(e *api.Entry) string {
-	today := m.Now().Format("2006-01-02")
-	switch {
-	case e.Done:
+	if e.Done {
 		return faint
-	case e.Date != "" && e.Date < today:
-		return red
-	case e.Date == today:
-		return yellow
 	}
-	return ""
+	_, sgr := m.due(e)
+	return sgr
 }
 
 func (m *model) foot() string {
@@ -162,6 +172,8 @@ func (m *model) foot() string {
 		return questions[m.asks] + m.input.view(max(10, m.width-len(questions[m.asks])))
 	case m.bad:
 		return m.paint(red, cli.Cut(cli.Safe(m.says), m.width))
+	case m.trouble != "":
+		return m.paint(red, cli.Cut(cli.Safe(m.trouble), m.width))
 	case m.says != "":
 		return m.paint(green, cli.Cut(cli.Safe(m.says), m.width))
 	}
@@ -176,11 +188,20 @@ func (m *model) foot() string {
 }
 
 func (m *model) helpPage() string {
-	var b strings.Builder
-	b.WriteString(m.paint(bold, "todo ui") + "\n\n")
+	lines := []string{"todo ui", ""}
 	for _, k := range keys {
-		b.WriteString("  " + cli.Pad(k.key, 10) + k.does + "\n")
+		lines = append(lines, "  "+cli.Pad(k.key, 10)+k.does)
 	}
-	b.WriteString("\nThe mouse chooses, its wheel scrolls. Any key goes back.\n")
-	return b.String()
+	lines = append(lines, "", "The mouse chooses, its wheel scrolls. Any key goes back.")
+	if len(lines) > m.height { // the keys alone
+		lines = lines[2 : len(lines)-2]
+	}
+	lines = lines[:min(len(lines), m.height)]
+	for i := range lines {
+		lines[i] = cli.Cut(lines[i], m.width)
+	}
+	if lines[0] == "todo ui" {
+		lines[0] = m.paint(bold, lines[0])
+	}
+	return strings.Join(lines, "\n")
 }
