@@ -25,9 +25,9 @@ const patience = 40 * time.Second
 
 // binary builds todod once. It lies beside the test's own binary, which go test takes away
 // with its folder when the tests are over.
-var binary = sync.OnceValues(func() (string, error) { return build("todod.e2e") })
+var binary = sync.OnceValues(func() (string, error) { return build("todod.e2e", ".") })
 
-func build(name string, flags ...string) (string, error) {
+func build(name, pkg string, flags ...string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -37,7 +37,7 @@ func build(name string, flags ...string) (string, error) {
 	if raceFlag != "" {
 		args = append(args, raceFlag)
 	}
-	if b, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+	if b, err := exec.Command("go", append(args, pkg)...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, b)
 	}
 	return out, nil

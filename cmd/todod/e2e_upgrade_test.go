@@ -10,7 +10,7 @@ import (
 
 // nextBinary builds the program that stands for the next release: fsm/version_next.go says what it
 // knows.
-var nextBinary = sync.OnceValues(func() (string, error) { return build("todod.next", "-tags", "next") })
+var nextBinary = sync.OnceValues(func() (string, error) { return build("todod.next", ".", "-tags", "next") })
 
 func nextTodod(t *testing.T) string {
 	t.Helper()
