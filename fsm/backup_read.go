@@ -345,11 +345,7 @@ func mayHold(date string, more *todo.More) bool {
 	if date != "" && todo.Date(date) != nil {
 		return false
 	}
-	if more == nil {
-		return true
-	}
-	_, err := more.Check()
-	return err == nil
+	return more == nil || more.Stored() == nil
 }
 
 func (c *backupChecker) key(k backupKey) error {

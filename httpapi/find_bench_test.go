@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"todod/fsm/todo"
-	"todod/httpapi/api"
 	"todod/server"
 )
 
@@ -40,7 +39,8 @@ func (n *testNode) fill(tb testing.TB, list string, size int) {
 	}
 }
 
-// BenchmarkFind asks for the first page of what a filter chooses, and for one of what is sorted, of lists of 100,000 and 1,000,000.
+// BenchmarkFind asks for pages of what a filter chooses and of what is sorted, of lists of 100,000 and, unless it is to be
+// short, 1,000,000: the first page and, by its cursor, the second.
 func BenchmarkFind(b *testing.B) {
 	for _, size := range []int{100_000, 1_000_000} {
 		if testing.Short() && size > 100_000 {
@@ -50,7 +50,7 @@ func BenchmarkFind(b *testing.B) {
 		s := New(Config{Node: node, Now: func() time.Time { return aSaturday }, RequestTimeout: time.Minute})
 		node.fill(b, "bob", size)
 		for _, query := range []struct{ name, of string }{
-			{"first page", ""},
+			{"plain", ""},
 			{"a usual filter", "filter=" + url.QueryEscape("due<today+7 & #home & !done | p1")},
 			{"a text", "q=shopping"},
 			{"nothing", "q=nowhere"},
@@ -61,34 +61,50 @@ func BenchmarkFind(b *testing.B) {
 			{"newest", "sort=-id"},
 		} {
 			for _, path := range []string{"/v1/lists/bob/entries", "/v1/entries"} {
-				b.Run(fmt.Sprintf("%d/%s/%s", size, query.name, path), func(b *testing.B) {
-					r := httptest.NewRequest("GET", path+"?"+query.of, nil)
-					b.ReportAllocs()
-					for b.Loop() {
-						w := httptest.NewRecorder()
-						if s.ServeHTTP(w, r); w.Code != 200 {
-							b.Fatal(w.Body)
-						}
-					}
-				})
-			}
-		}
-		b.Run(fmt.Sprintf("%d/all pages of nothing", size), func(b *testing.B) {
-			for b.Loop() {
-				for cursor := ""; ; {
-					w := httptest.NewRecorder()
-					s.ServeHTTP(w, httptest.NewRequest("GET", "/v1/lists/bob/entries?q=nowhere"+cursor, nil))
-					var page api.Entries
-					if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || w.Code != 200 {
-						b.Fatalf("%d %s, %v", w.Code, w.Body, err)
-					}
-					if cursor = "&cursor=" + page.Next; page.Next == "" {
-						break
-					}
+				name := fmt.Sprintf("%d/%s/%s", size, query.name, path)
+				next := ""
+				b.Run(name+"/first", func(b *testing.B) { next = benchmarkPage(b, s, path+"?"+query.of) })
+				if next != "" {
+					b.Run(name+"/second", func(b *testing.B) { benchmarkPage(b, s, path+"?"+query.of+"&cursor="+next) })
 				}
 			}
-		})
+		}
+		for name, query := range map[string]string{"all pages": "limit=1000", "all pages of nothing": "q=nowhere"} {
+			b.Run(fmt.Sprintf("%d/%s", size, name), func(b *testing.B) {
+				pages := 0
+				for b.Loop() {
+					for cursor := "&"; cursor != "&cursor="; pages++ {
+						cursor = "&cursor=" + nextOf(b, s, "/v1/lists/bob/entries?"+query+cursor)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(pages), "ns/page")
+			})
+		}
 	}
+}
+
+// benchmarkPage asks for a page again and again, and returns the cursor of the next one.
+func benchmarkPage(b *testing.B, s *Server, target string) string {
+	r := httptest.NewRequest("GET", target, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != 200 {
+			b.Fatal(w.Body)
+		}
+	}
+	return nextOf(b, s, target)
+}
+
+// nextOf asks for a page and returns the cursor of the next one.
+func nextOf(b *testing.B, s *Server, target string) string {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+	var page struct{ Next string }
+	if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || w.Code != 200 {
+		b.Fatalf("%d %s, %v", w.Code, w.Body, err)
+	}
+	return page.Next
 }
 
 // BenchmarkFindInManyLists asks 10,000 lists of one entry each.

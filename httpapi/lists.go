@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
 	"todod/fsm/todo"
 	"todod/fsm/todo/filter"
 	"todod/httpapi/api"
@@ -74,7 +72,7 @@ func (req *request) prefix() (string, error) {
 	case strings.ContainsFunc(prefix, func(r rune) bool { return r < ' ' || r == '/' }):
 		return "", &todo.Invalid{Field: "prefix", Reason: "must be the beginning of a list's name"}
 	}
-	return norm.NFC.String(prefix), nil
+	return todo.NFC(prefix), nil
 }
 
 func wireList(l *todo.List) api.List {

@@ -101,6 +101,7 @@ type node struct {
 	pprof      string   // --pprof, "" for none
 	args       []string // further flags
 	program    string   // what it runs, "" for todod as it is
+	env        []string // more than the test has
 
 	logFile string
 	proc    *process     // the one that runs, or ran last
@@ -160,6 +161,7 @@ func (n *node) start() {
 	}
 	cmd := exec.Command(program, n.flags()...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), n.env...)
 	n.proc, err = startProcess(cmd)
 	if err != nil {
 		n.t.Fatal(err)

@@ -47,6 +47,19 @@ func (g *group) wantNotYet(n *node) {
 	}
 }
 
+// letLead has a node lead the group.
+func (g *group) letLead(n *node) {
+	g.t.Helper()
+	waitFor(g.t, n.id+" to lead", func() error {
+		leader := g.leader()
+		if leader == n {
+			return nil
+		}
+		_, stderr, code := command(g.t, "transfer", n.id, "--server", leader.http) // it may not have been noticed yet
+		return fmt.Errorf("%s leads, its transfer ended with %d %s", leader.id, code, stderr)
+	})
+}
+
 func (n *node) waitVersion(version uint64) {
 	n.t.Helper()
 	waitFor(n.t, fmt.Sprintf("%s to be at version %d of the group", n.id, version), func() error {
@@ -76,14 +89,7 @@ func TestE2EUpgrade(t *testing.T) {
 	l.waitAcks(50)
 	g.run(first, next)
 
-	waitFor(t, first.id+" to lead", func() error {
-		leader := g.leader()
-		if leader == first {
-			return nil
-		}
-		_, stderr, code := command(t, "transfer", first.id, "--server", leader.http) // it may not have been noticed yet
-		return fmt.Errorf("%s leads, its transfer ended with %d %s", leader.id, code, stderr)
-	})
+	g.letLead(first)
 	g.wantNotYet(first)
 	if out := wantCommand(t, 0, "status", "--server", first.http); !strings.Contains(out, "version 2, goes up once every member reads more: waits for ") {
 		t.Errorf("status says\n%s", out)

@@ -6,8 +6,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // Invalid says which field of a request is wrong in itself, and why.
@@ -34,7 +32,7 @@ func ListName(name string) (string, error) {
 	if !utf8.ValidString(name) {
 		return "", invalid("list", "must be valid UTF-8")
 	}
-	name = norm.NFC.String(name)
+	name = NFC(name)
 	first, _ := utf8.DecodeRuneInString(name)
 	last, _ := utf8.DecodeLastRuneInString(name)
 	switch {

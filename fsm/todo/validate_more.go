@@ -6,16 +6,22 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // Check validates the fields that can be judged without zones and rules of repeats, and returns them in the form in which
 // they are stored: tags in NFC and order, nil if nothing is set. For use before proposing only.
-func (m *More) Check() (*More, error) {
+func (m *More) Check() (*More, error) { return m.check(Label) }
+
+// Stored validates fields that were checked already, perhaps by a todod whose Unicode tables know more characters than this one's.
+func (m *More) Stored() error {
+	_, err := m.check(word)
+	return err
+}
+
+func (m *More) check(label func(string) (string, error)) (*More, error) {
 	c := *m
 	var err error
-	if c.Tags, err = Tags(m.Tags); err != nil {
+	if c.Tags, err = labels(m.Tags, label); err != nil {
 		return nil, err
 	}
 	c.Remind = slices.Clone(m.Remind)
@@ -54,13 +60,15 @@ func Notes(notes string) error {
 }
 
 // Tags checks a set of tags and returns it in byte order and NFC. For use before proposing only.
-func Tags(tags []string) ([]string, error) {
+func Tags(tags []string) ([]string, error) { return labels(tags, Label) }
+
+func labels(tags []string, label func(string) (string, error)) ([]string, error) {
 	if len(tags) > MaxEntryTags {
 		return nil, invalid("tags", "must be at most %d", MaxEntryTags)
 	}
 	var set []string
 	for _, tag := range tags {
-		tag, err := Label(tag)
+		tag, err := label(tag)
 		if err != nil {
 			return nil, err
 		}
@@ -73,13 +81,21 @@ func Tags(tags []string) ([]string, error) {
 // Label checks one tag and returns it in NFC. It is one word, so that it can be written #tag, and
 // has something to see. For use before proposing only.
 func Label(tag string) (string, error) {
+	tag, err := word(tag)
+	if err == nil && !strings.ContainsFunc(tag, visible) {
+		return "", invalid("tags", "must have a character that can be seen")
+	}
+	return tag, err
+}
+
+func word(tag string) (string, error) {
 	if len(tag) > 8*MaxTag*utf8.UTFMax { // do not normalise what cannot fit
 		return "", invalid("tags", "must be at most %d characters long each", MaxTag)
 	}
 	if !utf8.ValidString(tag) {
 		return "", invalid("tags", "must be valid UTF-8")
 	}
-	tag = norm.NFC.String(tag)
+	tag = NFC(tag)
 	switch {
 	case utf8.RuneCountInString(tag) > MaxTag:
 		return "", invalid("tags", "must be at most %d characters long each", MaxTag)
@@ -87,8 +103,8 @@ func Label(tag string) (string, error) {
 		return "", invalid("tags", "must be given without the #")
 	case strings.ContainsFunc(tag, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || r == ',' }):
 		return "", invalid("tags", "must not contain spaces, commas or control characters")
-	case !strings.ContainsFunc(tag, visible):
-		return "", invalid("tags", "must have a character that can be seen")
+	case tag == "":
+		return "", invalid("tags", "must not be empty")
 	}
 	return tag, nil
 }

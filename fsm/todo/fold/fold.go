@@ -19,6 +19,7 @@ func String(s string) string { return string(Append(nil, s)) }
 // and ligatures too, and leaves accents as characters of their own, which go.
 func Append(dst []byte, s string) []byte {
 	begin := len(dst)
+	s = known(s)
 	for i := 0; i < len(s); {
 		if c := s[i]; c < utf8.RuneSelf {
 			if 'A' <= c && c <= 'Z' {
