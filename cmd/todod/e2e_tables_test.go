@@ -96,7 +96,7 @@ func (n *node) worksWithTables(name string) {
 			n.must(200, "GET", path+"?tz="+zone+"&"+q, "")
 			n.must(200, "GET", "/v1/entries?prefix="+url.QueryEscape(rare)+"&tz="+zone+"&"+q, "")
 		}
-		n.must(200, "POST", strings.TrimSuffix(path, "entries")+"bulk?tz="+zone, `{"filter":"overdue | due=today | 一","op":"tag","tags":["chosen`+rare+`"]}`)
+		n.must(200, "POST", strings.TrimSuffix(path, "entries")+"bulk?tz="+zone, `{"filter":"overdue | due=today | 一","op":"patch","add_tags":["chosen`+rare+`"]}`)
 		n.must(200, "POST", strings.TrimSuffix(path, "entries")+"import?format=ical", "BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nUID:"+rare+fmt.Sprint(i)+"\r\nSUMMARY:"+rare+"\r\nDUE;TZID="+zone+":20200329T023000\r\nEND:VTODO\r\nEND:VCALENDAR\r\n")
 	}
 	rev := n.must(200, "PATCH", path+"/1", `{"done":true}`).header.Get("Todod-Index")
