@@ -345,3 +345,25 @@ func TestForeignReplica(t *testing.T) {
 		}
 	}
 }
+
+// Who looks beside a request gets an error for damage, and no other panic is taken for it.
+func TestLook(t *testing.T) {
+	n := newNode(t)
+	n.do(addCommand("bob", "one"))
+	n.sound()
+	title := ""
+	if err := n.r.Look(func(v *View) { e, _ := v.Entry("bob", 1); title = e.Title }); err != nil || title != "one" {
+		t.Errorf("it sees %q, %v", title, err)
+	}
+	if err := reads(func() { _ = n.r.Look(func(*View) { panic(errors.ErrUnsupported) }) }); err != errors.ErrUnsupported {
+		t.Errorf("a defect came to %v", err)
+	}
+	if err := n.r.store.db.Update(func(tx *bolt.Tx) error { return flip(numKey(tabEntry, 1, 1))(tx.Bucket(rowsBucket)) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := n.r.Look(func(v *View) { v.Entry("bob", 1) }); !errors.Is(err, ErrStorage) || len(n.fatal) != 1 {
+			t.Errorf("a damaged row: %v, told %v", err, n.fatal)
+		}
+	}
+}

@@ -28,6 +28,36 @@ func (r *Replica) View() (*View, error) {
 	return &View{rows: rows, meta: &img.meta, store: r.store}, nil
 }
 
+// Look calls f with a view that ends when it returns. What a damaged row makes a view panic with comes back as an
+// error, after Config.Fatal was told: for those who read beside requests, above whom nobody catches it. It
+// fails as View does, too.
+func (r *Replica) Look(f func(*View)) (err error) {
+	v, err := r.View()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			if err = p; !errors.Is(p, ErrStorage) {
+				panic(p)
+			}
+		default:
+			panic(p)
+		}
+	}()
+	f(v)
+	return nil
+}
+
+// Member is View.Member for those who look at nothing else, with the errors of Look.
+func (r *Replica) Member(id string) (m Member, ok bool, err error) {
+	err = r.Look(func(v *View) { m, ok = v.Member(id) })
+	return m, ok, err
+}
+
 // guard is deferred by the methods that read rows: see the function of that name.
 func (v *View) guard(faults bool) {
 	debug.SetPanicOnFault(faults)

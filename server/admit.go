@@ -15,12 +15,10 @@ func (n *Node) admit(p peer.Identity, came bool) *peer.Refused {
 	if e == nil {
 		return nil
 	}
-	view, err := e.replica.View()
+	m, known, err := e.replica.Member(p.Node)
 	if err != nil {
 		return &peer.Refused{Reason: peer.Stopping, Detail: "node " + n.id + " is stopping"}
 	}
-	defer view.Close()
-	m, known := view.Member(p.Node)
 	conf := e.configuration()
 	_, in := find(conf, p.Node)
 	switch {

@@ -37,11 +37,11 @@ func (n *Node) Changes(list string, since uint64, limit, size int) (changes []fs
 	if err != nil {
 		return nil, since, w, err
 	}
-	v, err := e.replica.View()
-	if err != nil {
+	if err := e.replica.Look(func(v *fsm.View) {
+		changes, upto, _ = v.Changes(list, since, limit, size)
+		w = v.Window()
+	}); err != nil {
 		return nil, since, w, stopping()
 	}
-	defer v.Close()
-	changes, upto, _ = v.Changes(list, since, limit, size)
-	return changes, upto, v.Window(), nil
+	return changes, upto, w, nil
 }

@@ -133,12 +133,12 @@ func (s *spoilable) spoil(wrong func(*fsm.Stamp, *fsm.Command) bool, ids ...stri
 }
 
 // agreedAt waits until a node has found itself like a majority at a mark after a log entry.
-func (s *spoilable) agreedAfter(id string, index uint64) {
+func (s *sim) agreedAfter(id string, index uint64) {
 	s.t.Helper()
 	s.await(id+" to be like a majority", func() bool { return s.node(id).engine().divergence.agreed.Load() > index })
 }
 
-func (s *spoilable) applied(id string) uint64 {
+func (s *sim) applied(id string) uint64 {
 	index, _ := s.node(id).engine().replica.Applied()
 	return index
 }

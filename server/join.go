@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"todod/fsm"
 )
 
 // expect founds a group together with the nodes of --join, once all are there and name the
@@ -275,12 +277,11 @@ func (e *engine) alone(ctx context.Context) (done func(), err error) {
 
 // neverWritten refuses to give up a log that says anything.
 func (e *engine) neverWritten() error {
-	view, err := e.replica.View()
-	if err != nil {
+	empty := false
+	if err := e.replica.Look(func(v *fsm.View) { empty = v.Empty() }); err != nil {
 		return stopping()
 	}
-	defer view.Close()
-	if !view.Empty() {
+	if !empty {
 		return failure(KindConflict, NotApplied, "this node holds entries: only an empty node can join a group")
 	}
 	return nil

@@ -146,13 +146,12 @@ func (t *term) mayAdd(req JoinRequest) error {
 	if group := t.e.node.groupID(); req.Group != "" && req.Group != group {
 		return failure(KindConflict, NotApplied, "the data folder of node %s is of another group: begin with an empty folder", req.ID)
 	}
-	view, err := t.e.replica.View()
-	if err != nil {
+	var members []fsm.Member
+	if err := t.e.replica.Look(func(v *fsm.View) { members = v.Members() }); err != nil {
 		return stopping()
 	}
-	defer view.Close()
 	conf := t.e.configuration()
-	for _, m := range view.Members() {
+	for _, m := range members {
 		_, in := find(conf, m.ID)
 		if m.ID != req.ID && in && (m.HTTP == req.HTTP || m.Raft == req.Raft) {
 			return failure(KindConflict, NotApplied, "node %s has one of the addresses %s and %s already: give node %s others", m.ID, req.HTTP, req.Raft, req.ID)
@@ -244,12 +243,10 @@ func (t *term) takeOut(ctx context.Context, m fsm.Member, server raft.Server, in
 }
 
 func (t *term) member(id string) (fsm.Member, bool, error) {
-	view, err := t.e.replica.View()
+	m, ok, err := t.e.replica.Member(id)
 	if err != nil {
-		return fsm.Member{}, false, stopping()
+		return m, false, stopping()
 	}
-	defer view.Close()
-	m, ok := view.Member(id)
 	return m, ok, nil
 }
 
@@ -361,12 +358,10 @@ func (e *engine) announce() {
 	req := JoinRequest{ID: n.id, HTTP: n.cfg.AdvertiseHTTP, Raft: n.advertise, Folder: n.identity().Folder, Group: n.groupID(), Reads: n.reads(), Boot: n.boot}
 	told := false
 	for waited := false; ; waited = true {
-		view, err := e.replica.View()
+		m, ok, err := e.replica.Member(n.id)
 		if err != nil {
 			return
 		}
-		m, ok := view.Member(n.id)
-		view.Close()
 		conf := e.configuration()
 		if server, in := find(conf, n.id); ok && m.HTTP == req.HTTP && m.Raft == req.Raft && (!in || string(server.Address) == req.Raft) {
 			return

@@ -39,18 +39,19 @@ func (n *Node) Cluster() Cluster {
 // members are those of the configuration, with the addresses the replica knows.
 func (e *engine) members() (all []Member) {
 	conf := e.configuration()
-	view, err := e.replica.View()
-	if err != nil {
+	if err := e.replica.Look(func(view *fsm.View) {
+		for _, s := range conf.Servers {
+			m := Member{ID: string(s.ID), Raft: string(s.Address), Voter: s.Suffrage == 0}
+			if known, ok := view.Member(m.ID); ok {
+				m.HTTP = known.HTTP
+			}
+			all = append(all, m)
+		}
+	}); err != nil {
 		return nil
 	}
-	defer view.Close()
-	for _, s := range conf.Servers {
-		m := Member{ID: string(s.ID), Raft: string(s.Address), Voter: s.Suffrage == 0}
-		if known, ok := view.Member(m.ID); ok {
-			m.HTTP = known.HTTP
-		}
-		e.monitor.describe(&m)
-		all = append(all, m)
+	for i := range all {
+		e.monitor.describe(&all[i])
 	}
 	slices.SortFunc(all, func(a, b Member) int { return strings.Compare(a.ID, b.ID) })
 	return all

@@ -42,16 +42,13 @@ func (t *term) alone(do func()) {
 // removed are the nodes that the group recorded as removed.
 func (t *term) removed() map[string]bool {
 	ids := map[string]bool{}
-	view, err := t.e.replica.View()
-	if err != nil {
-		return ids
-	}
-	defer view.Close()
-	for _, m := range view.Members() {
-		if m.Status == fsm.Removed {
-			ids[m.ID] = true
+	_ = t.e.replica.Look(func(v *fsm.View) { // what fails ends the node, and has been told
+		for _, m := range v.Members() {
+			if m.Status == fsm.Removed {
+				ids[m.ID] = true
+			}
 		}
-	}
+	})
 	return ids
 }
 

@@ -154,7 +154,14 @@ func (s *Searcher) run(done chan struct{}) {
 }
 
 // follow brings an index up to the replica; false if it is no longer the one that is used.
-func (s *Searcher) follow(x *index) bool {
+func (s *Searcher) follow(x *index) (goesOn bool) {
+	defer func() {
+		if damage(recover()) != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			goesOn, s.index = false, nil // it may be half of the way
+		}
+	}()
 	v, done, err := s.open(s.ctx)
 	if err != nil {
 		return s.ctx.Err() == nil
@@ -172,13 +179,28 @@ func (s *Searcher) follow(x *index) bool {
 	return true
 }
 
-func (s *Searcher) build() (*index, uint64, uint64, error) {
+// damage is what a view panics with at a damaged row, nil for no panic. Nobody is above a goroutine to catch it, and the
+// node has been told of it and ends. Any other panic goes on.
+func damage(p any) error {
+	err, ok := p.(error)
+	if p != nil && (!ok || !errors.Is(err, fsm.ErrStorage)) {
+		panic(p)
+	}
+	return err
+}
+
+func (s *Searcher) build() (x *index, epoch, rev uint64, err error) {
+	defer func() {
+		if e := damage(recover()); e != nil {
+			err = e
+		}
+	}()
 	v, done, err := s.open(s.ctx)
 	if err != nil {
 		return nil, 0, 0, err
 	}
 	defer done()
-	x := newIndex()
+	x = newIndex()
 	for after := ""; ; {
 		lists, more := v.Lists("", after, pageLists)
 		for i := range lists {

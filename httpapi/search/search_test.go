@@ -6,7 +6,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -310,4 +313,44 @@ func (s *store) fill(size int) {
 	if err := s.r.Flush(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// decayed is a view that comes upon a damaged row.
+type decayed struct{ View }
+
+func (decayed) Scan(string, *fsm.Query, func(todo.Entry) bool) { panic(fsm.ErrCorrupt) }
+func (decayed) Changes(string, uint64, int, int) ([]fsm.Change, uint64, bool) {
+	panic(fsm.ErrCorrupt)
+}
+
+// A damaged row ends the node in order, which has been told of it, and not with the panic of a goroutine that nobody
+// asked for anything.
+func TestDamagedRowsBesideTheSearch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		s.do(add("bob", "milk", nil))
+		var bad atomic.Bool
+		x := New(func(ctx context.Context) (View, func(), error) {
+			v, done, err := s.open(ctx)
+			if bad.Load() {
+				v = decayed{v}
+			}
+			return v, done, err
+		})
+		defer x.Close()
+		if got := s.find(x, words("milk")); len(got) != 1 {
+			t.Fatal(got)
+		}
+		s.do(add("bob", "more milk", nil))
+		bad.Store(true)
+		time.Sleep(3 * follow) // it comes upon it as it follows
+		v, done, err := s.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		if _, _, err := x.Search(t.Context(), v, words("milk")); err != ErrBuilding { // and as it makes another index
+			t.Errorf("searched with %v", err)
+		}
+	})
 }
