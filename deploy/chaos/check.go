@@ -268,7 +268,7 @@ func (r *run) quiet(nodes []*node) ([]use, error) {
 const (
 	moreGoroutines = 30
 	moreFiles      = 30 // Raft keeps up to three connections each way with each of four others
-	moreMemory     = 64 << 20
+	moreMemory     = 128 << 20
 )
 
 // leaks compares what each process holds when all is quiet with what it holds after a restart.
