@@ -278,6 +278,9 @@ func (r *Replica) storeStage() {
 	for i := range st.Entries {
 		r.storeEntry(&st.Entries[i])
 	}
+	for i := range st.Renamed {
+		r.storeName(&st.Renamed[i], s.meta.Rev)
+	}
 	for _, num := range st.Unlinked {
 		s.insert(numKey(tabGarbage, num), newRow(0))
 		s.meta.Garbage++

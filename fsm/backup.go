@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -184,6 +185,11 @@ func (w *backupWriter) trash(in rows, num uint64) {
 	in.scan(numKey(tabTrash, num, 0), after(numKey(tabTrash, num)), func(_ string, payload []byte) bool {
 		left--
 		w.about.Trash++
+		if t := decodeTrashed(payload); t.Kind == todo.MovedAway { // numbers of lists are given anew
+			t.List, t.Num = cmp.Or(in.names(t.Num).now, t.List), 0
+			w.buf = appendTrashed(w.buf[:0], &t)
+			payload = w.buf
+		}
 		w.record(recTrash, payload)
 		return w.err == nil
 	})

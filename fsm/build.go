@@ -21,7 +21,8 @@ const (
 )
 
 // builder makes the file of a replica out of a backup: the same rows from the same backup, whatever node
-// it is on. Lists get numbers from 1 in their order.
+// it is on. Lists get numbers from 1 in the order in which they are
+// met.
 type builder struct {
 	db   *bolt.DB
 	path string
@@ -34,7 +35,8 @@ type builder struct {
 	num   uint64 // of the list whose entries come
 	m     meta
 
-	trashed uint64 // in the trash of that list
+	trashed uint64            // in the trash of that list
+	given   map[string]uint64 // numbers of lists that are to come
 }
 
 func newBuilder(dir string, noSync bool) (*builder, error) {
@@ -124,11 +126,35 @@ func (b *builder) set(key string, row []byte) error {
 func (b *builder) list(l todo.List, deleted bool) error {
 	b.endList()
 	if l.Num = 0; !deleted {
-		b.num = b.m.NextList
+		b.num = b.numberOf(l.Name)
 		l.Num = b.num
-		b.m.NextList++
+		delete(b.given, l.Name)
 	}
 	return b.put(textKey(tabList, l.Name), appendList(newRow(32), &l))
+}
+
+// numberOf gives a list that is not there yet its number.
+func (b *builder) numberOf(name string) uint64 {
+	num, ok := b.given[name]
+	if !ok {
+		num = b.m.NextList
+		b.m.NextList++
+	}
+	return num
+}
+
+// numberNow returns the number of a list that is there or may still come.
+func (b *builder) numberNow(name string) uint64 {
+	key := textKey(tabList, name)
+	if row := b.rows.Get([]byte(key)); row != nil {
+		return decodeList(name, mustUnseal(key, row)).Num
+	}
+	num := b.numberOf(name)
+	if b.given == nil {
+		b.given = map[string]uint64{}
+	}
+	b.given[name] = num
+	return num
 }
 
 func (b *builder) entry(e todo.Entry) error {
@@ -148,6 +174,9 @@ func (b *builder) trash(t todo.Trashed) error {
 	}
 	if b.rows.Get([]byte(numKey(tabEntry, b.num, t.Entry.ID))) != nil {
 		return damagedBackup("an entry is in the trash too")
+	}
+	if t.Kind == todo.MovedAway {
+		t.Num = b.numberNow(t.List)
 	}
 	b.trashed++
 	b.index = append(b.index, indexRow{key: all}, indexRow{key: list})

@@ -33,17 +33,21 @@ func (r *Replica) Window() (Window, <-chan struct{}) {
 // Window returns the window of the view's state.
 func (v *View) Window() Window { return v.meta.window() }
 
-// Changes returns the changes after a rev in order, of one list or, for "", of all: at most limit, and no more once as
-// many bytes of them were looked at as size says. There is none but these up to the rev upto. It is not ok when some
-// are no longer kept.
+// Changes returns the changes after a rev in order, of one list, whatever it was called, or, for "", of all: at most limit, and
+// no more once as many bytes of them were looked at as size says. There is none but these up to the rev upto. It is not ok
+// when some are no longer kept, or can no longer be found.
 func (v *View) Changes(list string, since uint64, limit, size int) (changes []Change, upto uint64, ok bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
 	if since+1 < v.meta.FirstChange {
 		return nil, since, false
 	}
+	names, ok := v.rows.namesSince(list, since)
+	if !ok {
+		return nil, since, false
+	}
 	upto = max(since, v.meta.Rev)
 	v.scanChanges(since, func(rev uint64, payload []byte) bool {
-		if c, is := changeOf(list, rev, payload); is {
+		if c, is := changeOf(&names, rev, payload); is {
 			changes = append(changes, c)
 		}
 		if size -= len(payload); len(changes) >= limit || size <= 0 {
@@ -55,15 +59,17 @@ func (v *View) Changes(list string, since uint64, limit, size int) (changes []Ch
 	return changes, upto, true
 }
 
-// changeOf decodes a change unless it is about other lists alone: most are, and not worth it.
-func changeOf(list string, rev uint64, payload []byte) (c Change, is bool) {
-	if list != "" && !bytes.Contains(payload, []byte(list)) {
+// changeOf decodes a change unless it is about other lists alone: most are, and not worth it. All lists are called "".
+func changeOf(names *Names, rev uint64, payload []byte) (c Change, is bool) {
+	if names.Same(rev) && !bytes.Contains(payload, []byte(names.now)) {
 		return c, false
 	}
 	in := &reader{b: payload}
 	c = Change{Rev: rev, Time: in.int(), Items: in.items()}
 	in.must()
-	return c, list == "" || slices.ContainsFunc(c.Items, func(it todo.Item) bool { return it.List == list || it.Left().List == list })
+	return c, names.now == "" || slices.ContainsFunc(c.Items, func(it todo.Item) bool {
+		return names.Has(rev, it.List) || names.Has(rev, it.Left().List)
+	})
 }
 
 func (v *View) scanChanges(since uint64, visit func(rev uint64, payload []byte) bool) {
@@ -80,29 +86,33 @@ type Delta struct {
 	Anew    bool         // the list as a whole became another: read all of it
 }
 
-// Delta returns what changed in a list after a rev. It ends with the change that brings it to limit entries, or
+// Delta returns what changed in a list after a rev, whatever it was called. It ends with the change that brings it to limit entries, or
 // beyond size bytes of changes of any list. An entry that changes again after Upto is left out: it comes in the
-// delta after that. It is not ok when some of the changes are no longer kept.
+// delta after that. It is not ok when some of the changes are no longer kept, or can no longer be found.
 func (v *View) Delta(list string, since uint64, limit, size int) (d Delta, ok bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
 	if since+1 < v.meta.FirstChange {
 		return d, false
 	}
 	l := v.rows.list(list)
+	names, ok := v.rows.namesSince(list, since)
+	if !ok {
+		return d, false
+	}
 	if d.Upto = max(since, v.meta.Rev); l.Num != 0 && l.Rev <= since {
 		return d, true
 	}
 	ids, seen := []uint64(nil), map[uint64]bool{}
 	v.scanChanges(since, func(rev uint64, payload []byte) bool {
 		size -= len(payload)
-		c, _ := changeOf(list, rev, payload)
+		c, _ := changeOf(&names, rev, payload)
 		for i := range c.Items {
 			it := &c.Items[i]
 			for _, at := range []todo.Ref{{List: it.List, ID: it.Entry.ID}, it.Left()} {
 				switch {
-				case at.List != list:
+				case !names.Has(rev, at.List):
 				case at.ID == 0:
-					d.Anew = d.Anew || it.Kind == todo.DeleteList || it.Left().List != ""
+					d.Anew = d.Anew || it.Kind == todo.DeleteList || it.Left().List != "" && !names.Has(rev, it.List)
 				case !seen[at.ID]:
 					seen[at.ID] = true
 					ids = append(ids, at.ID)

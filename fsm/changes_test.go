@@ -256,24 +256,38 @@ func TestDeltaOfAnotherList(t *testing.T) {
 	}
 }
 
-// A list that was renamed is to be read anew under its new name; one that got a colour is not.
+// A list that was renamed is followed under its new name as if it always had it; under the old one it is gone.
 func TestDeltaOfARenamedList(t *testing.T) {
 	n := newReads(t, 2)
 	n.do(raise(2))
 	n.do(addCommand("bob", "a"))
 	n.do(todo2(todo.Op{Kind: todo.PatchList, List: "bob", ListFields: &todo.ListFields{Set: todo.ListColour, ListMore: todo.ListMore{Colour: "#ff0000"}}}))
-	n.do(todo2(todo.Op{Kind: todo.PatchList, List: "bob", To: "rob"}))
+	n.do(addCommand("bob", "b"))
+	n.do(todo2(renameOp("bob", "rob")))
+	n.do(addCommand("bob", "of another list"), addCommand("rob", "c"))
 	v := n.view()
 	defer v.Close()
 	if d, ok := v.Delta("bob", 1, 10, 1); !ok || d.Anew || d.Upto != 2 {
 		t.Errorf("coloured: %+v, %v", d, ok)
 	}
-	for _, list := range []string{"bob", "rob"} {
-		if d, ok := v.Delta(list, 2, 10, 1<<20); !ok || !d.Anew {
-			t.Errorf("renamed, %s: %+v, %v", list, d, ok)
-		}
-		if changes, _, ok := v.Changes(list, 2, 10, 1<<20); !ok || len(changes) != 1 {
-			t.Errorf("renamed, %s: %+v, %v", list, changes, ok)
+	if d, ok := v.Delta("bob", 3, 10, 1<<20); !ok || !d.Anew {
+		t.Errorf("renamed, of the old name: %+v, %v", d, ok)
+	}
+	if d, ok := v.Delta("rob", 1, 10, 1<<20); !ok || d.Anew || d.Upto != 6 || len(d.Entries) != 2 {
+		t.Errorf("renamed: %+v, %v", d, ok)
+	}
+	for list, revs := range map[string]string{"bob": "3 4 5", "rob": "3 4 6"} {
+		changes, _, ok := v.Changes(list, 2, 10, 1<<20)
+		if got := revsOf(changes); !ok || got != revs {
+			t.Errorf("renamed, %s: %s, %v", list, got, ok)
 		}
 	}
+}
+
+func revsOf(changes []Change) string {
+	var revs []string
+	for i := range changes {
+		revs = append(revs, fmt.Sprint(changes[i].Rev))
+	}
+	return strings.Join(revs, " ")
 }

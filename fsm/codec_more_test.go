@@ -125,7 +125,7 @@ func TestRulesAreOfTheGroup(t *testing.T) {
 	trashed := func(list string, id uint64) (todo.Trashed, bool) {
 		v := n.view()
 		defer v.Close()
-		return v.Trashed(list, id)
+		return v.rows.trashed(v.rows.list(list).Num, id)
 	}
 	put := todo.Op{Kind: todo.Put, List: "bob", ID: 1, Fields: todo.Fields{Title: "b", Done: true}}
 	n.do(addCommand("bob", "a"))

@@ -104,7 +104,8 @@ func FuzzRow(f *testing.F) {
 	f.Add("lbob", appendList(newRow(0), &todo.List{Num: 1, LastID: 2, Entries: 1, Open: 1, Rev: 5}))
 	f.Add("m", Member{"n1", "f1", "h", "r", Known}.append(newRow(0)))
 	f.Add("t1", appendTrashed(newRow(0), &todo.Trashed{Kind: todo.Deleted, Rev: 5, At: testTime, Entry: e, With: []uint64{2, 3}}))
-	f.Add("t2", appendTrashed(newRow(0), &todo.Trashed{Kind: todo.MovedAway, Rev: 5, At: testTime, Entry: e, List: "eve", ID: 4}))
+	f.Add("t2", appendTrashed(newRow(0), &todo.Trashed{Kind: todo.MovedAway, Rev: 5, At: testTime, Entry: e, List: "eve", ID: 4, Num: 2}))
+	f.Add("w1", appendNames(newRow(0), &Names{since: 3, now: "eve", was: []formerly{{"ann", 5}, {"bob", 7}}}))
 	f.Add("h1", appendTrace(newRow(0), &todo.Trace{Rev: 5, At: testTime, Who: "ann", Kind: todo.Patch, From: todo.Fields{Title: "a"}, To: todo.Fields{Done: true, More: &whole}}))
 	m := newMeta()
 	f.Add(string(metaKey), m.encode())
@@ -132,7 +133,7 @@ func FuzzRow(f *testing.F) {
 		}
 		decodeMeta(seal(string(metaKey), bytes.Clone(row)))
 		for _, decode := range []func(){func() { decodeEntry(row[1:]) }, func() { decodeList("bob", row[1:]) },
-			func() { decodeTrashed(row[1:]) }, func() { decodeTrace(row[1:]) }} {
+			func() { decodeTrashed(row[1:]) }, func() { decodeTrace(row[1:]) }, func() { decodeNames(row[1:]) }} {
 			func() {
 				defer func() {
 					if p := recover(); p != nil {

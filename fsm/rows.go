@@ -28,6 +28,7 @@ const (
 	tabTrash   = 't' // list number, id -> what was deleted; list number -> how many of these there are
 	tabQueue   = 'q' // 0, time, list number, id -> nothing: all trash by age; list number, time, id: that of a list
 	tabHistory = 'h' // list number, id, complement of a count -> what a command changed; the newest first
+	tabNames   = 'w' // list number -> what a list that was renamed is called, and was until which rev
 	tabTraces  = 'i' // rev, list number, id -> that count: all history by age
 	tabOrder   = 'o' // sequence -> time, key of the row: idempotency keys in the order they came
 	tabResult  = 'r' // session number, number -> result

@@ -71,7 +71,7 @@ func (r rows) members() (members []Member) {
 // sweep before ended: from the start it would walk over all the rows deleted since the last flush.
 func (r rows) garbage(key string, most int) (keys []string) {
 	num, from := lastNum(key), string(r.get(key))
-	tables, of := []byte{tabDate, tabEntry, tabHistory, tabUID, tabPlace, tabTrash, tabParent}, []uint64{num} // all that a list's number is in, in order
+	tables, of := []byte{tabDate, tabEntry, tabHistory, tabUID, tabPlace, tabTrash, tabParent, tabNames}, []uint64{num} // all that a list's number is in, in order
 	if len(key) > listGarbage {
 		num = binary.BigEndian.Uint64([]byte(key[1:]))
 		tables, of = []byte{tabHistory}, []uint64{num, lastNum(key)}

@@ -172,7 +172,7 @@ func appendTrashed(b []byte, t *todo.Trashed) []byte {
 	b = append(b, byte(t.Kind))
 	b = appendUvarints(b, t.Rev, uint64(t.At))
 	if t.Kind == todo.MovedAway {
-		b = appendUvarints(appendBytes(b, t.List), t.ID)
+		b = appendUvarints(appendBytes(b, t.List), t.ID, t.Num)
 	} else {
 		b = appendUvarints(appendUvarints(b, t.Root, uint64(len(t.With))), t.With...)
 	}
@@ -192,7 +192,7 @@ func (r *reader) trashed() (t todo.Trashed) {
 			t.With[i] = r.uvarint()
 		}
 	case todo.MovedAway:
-		t.List, t.ID = r.string(), r.uvarint()
+		t.List, t.ID, t.Num = r.string(), r.uvarint(), r.uvarint()
 	default:
 		r.bad = true
 	}
@@ -213,16 +213,6 @@ func (r rows) trashed(num, id uint64) (t todo.Trashed, ok bool) {
 		return t, false
 	}
 	return decodeTrashed(b), true
-}
-
-// Trashed returns what the trash of a list keeps under an id, if it keeps anything.
-func (v *View) Trashed(list string, id uint64) (todo.Trashed, bool) {
-	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.list(list).Num
-	if num == 0 {
-		return todo.Trashed{}, false
-	}
-	return v.rows.trashed(num, id)
 }
 
 // Trash returns a page of what was deleted from a list, by id from above afterID on, and whether there is more.

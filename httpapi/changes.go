@@ -36,11 +36,17 @@ func (req *request) follow(list string) error {
 	if err != nil {
 		return err
 	}
+	var names fsm.Names
+	if _, given := req.lastEvent(); given && list != "" {
+		if names, err = req.namesSince(list, at); err != nil {
+			return err
+		}
+	}
 	req.w.Header()["Todod-Index"] = []string{strconv.FormatUint(w.Rev, 10)}
 	if req.beginStream(); req.r.Method == http.MethodHead {
 		return nil
 	}
-	fl := follower{req: req, list: list, epoch: w.Epoch, at: at, done: req.r.Context().Done()}
+	fl := follower{req: req, list: list, names: names, epoch: w.Epoch, at: at, done: req.r.Context().Done()}
 	fl.feed = req.s.joinFeed()
 	defer fl.feed.leave()
 	fl.run()
@@ -65,15 +71,22 @@ func (req *request) beginStream() {
 	req.w.WriteHeader(http.StatusOK)
 }
 
-// startOfStream returns the rev after which a client wants the changes. Last-Event-ID goes before since: a browser
-// that comes back sends both.
-func (req *request) startOfStream() (at uint64, w fsm.Window, err error) {
-	field, text, given := "Last-Event-ID", req.r.Header.Get("Last-Event-ID"), true
-	if text == "" {
-		field = "since"
-		text, given = req.query.get("since")
+// lastEvent returns the id after which a client wants the changes, if it gave one. Last-Event-ID goes before since: a
+// browser that comes back sends both.
+func (req *request) lastEvent() (text string, given bool) {
+	if text = req.r.Header.Get("Last-Event-ID"); text != "" {
+		return text, true
 	}
-	epoch := uint64(0)
+	return req.query.get("since")
+}
+
+// startOfStream returns the rev after which a client wants the changes.
+func (req *request) startOfStream() (at uint64, w fsm.Window, err error) {
+	field, epoch := "since", uint64(0)
+	if req.r.Header.Get("Last-Event-ID") != "" {
+		field = "Last-Event-ID"
+	}
+	text, given := req.lastEvent()
 	if given {
 		if epoch, at, err = parseSince(field, text); err != nil {
 			return 0, w, err
@@ -96,6 +109,29 @@ func (req *request) startOfStream() (at uint64, w fsm.Window, err error) {
 		err = fail(api.CodeGone, "the changes after rev %d are no longer kept: read the lists anew, then follow from the Todod-Index of that answer", at)
 	}
 	return at, w, err
+}
+
+// namesSince returns what a list was called after a rev. Of one that is not here it asks further: it may have got its name
+// only now, and its changes are those under the name before.
+func (req *request) namesSince(list string, at uint64) (fsm.Names, error) {
+	ctx, cancel := req.bounded()
+	defer cancel()
+	for level := server.Stale; ; level = server.Linearizable {
+		r, err := req.s.node.Read(ctx, server.ReadOptions{Level: level})
+		if err != nil {
+			return fsm.Names{}, err
+		}
+		_, here := r.List(list)
+		names, ok := r.Names(list, at)
+		r.Close()
+		switch {
+		case !here && level == server.Stale:
+		case !ok:
+			return names, fail(api.CodeGone, "what the list was called after rev %d is no longer known: read it anew, then follow from the Todod-Index of that answer", at)
+		default:
+			return names, nil
+		}
+	}
 }
 
 // confirmedWindow waits until this node has applied all that was acknowledged before.
@@ -130,7 +166,8 @@ func parseSince(field, text string) (epoch, rev uint64, err error) {
 type follower struct {
 	req   *request
 	feed  *feed
-	list  string // "" for all
+	list  string    // "" for all
+	names fsm.Names // of the list
 	epoch uint64
 	at    uint64 // the client has been sent all up to this rev
 	live  bool   // it had caught up
@@ -157,7 +194,7 @@ func (f *follower) run() {
 			f.req.s.log.Info("a follower of changes was too slow and is cut off", "client", f.req.r.RemoteAddr)
 			f.req.cut = true
 			return
-		case l.behind:
+		case l.behind, !f.names.Same(f.at + 1): // the feed knows of each change by the names in it alone
 			ok = f.catchUp()
 		case l.wake == nil:
 			f.live = true
@@ -245,6 +282,20 @@ func (f *follower) catchUp() bool {
 	return true
 }
 
+// event is a change as this follower gets it.
+func (f *follower) event(c *fsm.Change) *changeEvent {
+	if f.names.Same(c.Rev) {
+		return newChangeEvent(f.epoch, c)
+	}
+	var items []todo.Item
+	for i := range c.Items {
+		if it := &c.Items[i]; f.names.Has(c.Rev, it.List) || f.names.Has(c.Rev, it.Left().List) {
+			items = append(items, *it)
+		}
+	}
+	return &changeEvent{rev: c.Rev, list: f.list, text: appendChange(nil, f.epoch, c, items)}
+}
+
 func (f *follower) read() (events []*changeEvent, upto uint64, ok bool) {
 	changes, upto, w, err := f.req.s.node.Changes(f.list, f.at, catchUpChanges, catchUpRead)
 	if err != nil || w.Epoch != f.epoch || !w.Has(f.at) {
@@ -253,7 +304,7 @@ func (f *follower) read() (events []*changeEvent, upto uint64, ok bool) {
 	events = make([]*changeEvent, len(changes))
 	size := 0
 	for i := range changes {
-		events[i] = newChangeEvent(f.epoch, &changes[i])
+		events[i] = f.event(&changes[i])
 		if size += len(events[i].of(f.list)); size >= sendChunk { // as much as send sends
 			return events[:i+1], changes[i].Rev, true
 		}

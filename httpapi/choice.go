@@ -31,14 +31,15 @@ type choice struct {
 	zone      *time.Location
 	now       time.Time // of the first page, so that all pages have the same today
 	hash      uint64
-	epoch     uint64 // of the page before, 0 for the first page
+	from      cursor // of the page before, all 0 for the first page
 	after     place  // the last place it looked at
 }
 
 // hasChoice reports whether the query needs more than the replica does by itself. Its parameters are entryParams.
 func (q *query) hasChoice() bool { return q.given>>len(plainParams) != 0 }
 
-// choice reads the parameters of a query for entries of lists; where names them.
+// choice reads the parameters of a query for entries of lists; where says of which, but for the name of a single one, which
+// may get another.
 func (req *request) choice(where string) (*choice, error) {
 	c := &choice{zone: time.UTC, now: req.s.cfg.Now()}
 	var err error
@@ -145,7 +146,7 @@ type place struct {
 
 // cursor is that of the page behind a place. Its text also has the moment that decides what is overdue and what today is,
 // if the choice asks for it.
-func (c *choice) cursor(epoch uint64, p *place) cursor {
+func (c *choice) cursor(epoch, list uint64, p *place) cursor {
 	now := ""
 	if c.expr.Timed() {
 		now = strconv.FormatInt(c.now.UnixMilli(), 36)
@@ -154,7 +155,7 @@ func (c *choice) cursor(epoch uint64, p *place) cursor {
 	if c.order == nil {
 		rest = p.list + "\x00" + p.at.Date
 	}
-	return cursor{epoch: epoch, query: c.hash, id: p.at.ID, text: now + "\x00" + rest}
+	return cursor{epoch: epoch, query: c.hash, list: list, id: p.at.ID, text: now + "\x00" + rest}
 }
 
 // resume begins behind the place of a cursor.
@@ -165,7 +166,7 @@ func (c *choice) resume(at cursor) error {
 	} else if now != "" || c.expr.Timed() {
 		return errCursor
 	}
-	c.epoch = at.epoch
+	c.from = at
 	c.after.key = rest
 	if c.order == nil && ok {
 		c.after = place{at: fsm.Position{ID: at.id}}

@@ -229,14 +229,14 @@ func TestCursorsOfChoices(t *testing.T) {
 	if err := r.query.add("sort=due&filter=overdue", true); err != nil {
 		t.Fatal(err)
 	}
-	c, err := r.choice("bob")
+	c, err := r.choice("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const asked = "/v1/lists/bob/entries?sort=due&filter=overdue&cursor="
-	good := c.cursor(testEpoch, &place{key: "x"})
+	good := c.cursor(testEpoch, 1, &place{key: "x"})
 	w.do("GET", asked+good.String(), "").want(200, "")
-	w.do("GET", asked+c.cursor(testEpoch+1, &place{key: "x"}).String(), "").problem(api.CodeGone, "")
+	w.do("GET", asked+c.cursor(testEpoch+1, 1, &place{key: "x"}).String(), "").problem(api.CodeGone, "")
 	for _, text := range []string{"", "x", "\x00", "\x00key", "!\x00key", "7", strings.Repeat("x", maxCursorText), strings.Repeat("z", 30) + "\x00"} {
 		bad := good
 		bad.text = text

@@ -12,7 +12,7 @@ import (
 
 // chosen answers with a page of a list's entries that are filtered, sorted or cut.
 func (req *request) chosen(list string) error {
-	c, err := req.choice(list)
+	c, err := req.choice("")
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func findEntries(req *request) error {
 	if err != nil {
 		return err
 	}
-	c, err := req.choice("/" + prefix) // which no list is called
+	c, err := req.choice("/" + prefix)
 	if err != nil {
 		return err
 	}
@@ -51,13 +51,13 @@ func (req *request) readChoice(buf *bytes.Buffer, c *choice, list, prefix string
 		return false, err
 	}
 	defer r.Close()
-	if c.epoch != 0 && c.epoch != r.Epoch() {
-		return false, errEpoch
-	}
-	rev, exists := r.Rev(), true
+	rev, exists, num := r.Rev(), true, uint64(0)
 	if list != "" {
 		l, ok := r.List(list)
-		rev, exists = l.Rev, ok
+		rev, exists, num = l.Rev, ok, l.Num
+	}
+	if c.from.stale(r.Epoch(), num) {
+		return false, errStale
 	}
 	if !c.expr.Timed() { // else it changes while no rev does
 		if ok, err := req.fresh(exists, r.Epoch(), rev); !ok {
@@ -68,7 +68,7 @@ func (req *request) readChoice(buf *bytes.Buffer, c *choice, list, prefix string
 	defer s.leave()
 	f := newFinder(c, r.View, s, &req.s.cfg)
 	if list != "" {
-		f.inList(list)
+		f.inOnly(list)
 	} else {
 		f.inLists(prefix)
 	}
@@ -78,7 +78,7 @@ func (req *request) readChoice(buf *bytes.Buffer, c *choice, list, prefix string
 	}
 	next := ""
 	if at != nil {
-		next = c.cursor(r.Epoch(), at).String()
+		next = c.cursor(r.Epoch(), num, at).String()
 	}
 	b, err := appendFound(buf.AvailableBuffer(), list, rev, page, c.fields, next)
 	buf.Write(append(b, '\n'))

@@ -139,11 +139,14 @@ func getEntries(req *request) error {
 		return err
 	}
 	text, _ := req.query.get("cursor") // "" asks for the first page, as a loop over pages begins
-	hash := hashQuery("entries", list, q.Date, q.From, q.To, flagText(q.Done))
+	hash := hashQuery("entries", q.Date, q.From, q.To, flagText(q.Done))
 	at := cursor{query: hash}
 	if text != "" {
 		if at, err = parseCursor(text, hash); err != nil {
 			return err
+		}
+		if at.text != "" && todo.Date(at.text) != nil {
+			return errCursor
 		}
 		q.After = fsm.Position{Date: at.text, ID: at.id}
 	}
@@ -163,10 +166,10 @@ func (req *request) readPage(buf *bytes.Buffer, list string, q fsm.Query, at cur
 		return false, err
 	}
 	defer r.Close()
-	if at.stale(r.Epoch()) {
-		return false, errEpoch
-	}
 	l, exists := r.List(list)
+	if at.stale(r.Epoch(), l.Num) {
+		return false, errStale
+	}
 	if ok, err := req.fresh(exists, r.Epoch(), l.Rev); !ok {
 		return false, err
 	}
@@ -174,13 +177,16 @@ func (req *request) readPage(buf *bytes.Buffer, list string, q fsm.Query, at cur
 	next := ""
 	if more {
 		last := &page[len(page)-1]
-		next = cursor{epoch: r.Epoch(), query: at.query, id: last.ID, text: last.Date}.String()
+		next = cursor{epoch: r.Epoch(), query: at.query, list: l.Num, id: last.ID, text: last.Date}.String()
 	}
 	buf.Write(append(appendEntries(buf.AvailableBuffer(), list, l.Rev, page, next), '\n'))
 	return true, nil
 }
 
-var errEpoch = fail(api.CodeGone, "the cursor is from before a restore: begin at the first page again")
+var (
+	errEpoch = fail(api.CodeGone, "the cursor is from before a restore: begin at the first page again")
+	errStale = fail(api.CodeGone, "the cursor is from before a restore, or of another list than the one that is called so now: begin at the first page again")
+)
 
 // entryQuery reads the filters and the size of a page of entries.
 func (req *request) entryQuery() (q fsm.Query, err error) {

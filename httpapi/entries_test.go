@@ -212,21 +212,22 @@ func TestCursors(t *testing.T) {
 	w.do("GET", "/v1/lists/bob/entries?limit=1", "").want(200, "").decode(&page)
 	next := page.Next
 	w.do("GET", "/v1/lists/bob/entries?limit=2&consistency=stale&cursor="+next, "").want(200, "")
-	for _, other := range []string{"/v1/lists/eve/entries?", "/v1/lists/bob/entries?date=2018-12-19&", "/v1/lists/bob/entries?done=false&", "/v1/lists?"} {
+	w.do("GET", "/v1/lists/eve/entries?cursor="+next, "").problem(api.CodeGone, "", "of another list")
+	for _, other := range []string{"/v1/lists/bob/entries?date=2018-12-19&", "/v1/lists/bob/entries?done=false&", "/v1/lists?"} {
 		w.do("GET", other+"cursor="+next, "").problem(api.CodeInvalid, "", "cursor")
 	}
 	w.do("GET", "/v1/lists/bob/entries?limit=1&cursor=", "").want(200, "")
 	for _, bad := range []string{"x", next[1:], next[:4], next + "A", strings.Repeat("A", 5000), "%2B%2B", "AQ"} {
 		w.do("GET", "/v1/lists/bob/entries?cursor="+bad, "").problem(api.CodeInvalid, "", "cursor")
 	}
-	hash := hashQuery("entries", "bob", "", "", "", "")
+	hash := hashQuery("entries", "", "", "", "")
 	for _, epoch := range []uint64{testEpoch - 1, testEpoch + 1} {
-		old := cursor{epoch: epoch, query: hash, id: 1}.String()
+		old := cursor{epoch: epoch, query: hash, list: 1, id: 1}.String()
 		w.do("GET", "/v1/lists/bob/entries?cursor="+old, "").problem(api.CodeGone, "")
 		old = cursor{epoch: epoch, query: hashQuery("lists", ""), text: "bob"}.String()
 		w.do("GET", "/v1/lists?cursor="+old, "").problem(api.CodeGone, "")
 	}
-	last := cursor{epoch: testEpoch, query: hash, id: ^uint64(0) - 1}.String()
+	last := cursor{epoch: testEpoch, query: hash, list: 1, id: ^uint64(0) - 1}.String()
 	w.do("GET", "/v1/lists/bob/entries?cursor="+last, "").want(200, `{"list":"bob","rev":5,"entries":[]}`)
 }
 

@@ -38,6 +38,7 @@ type finder struct {
 	agenda       agenda
 
 	list  string // that is being looked at
+	only  bool   // it is the only one
 	entry todo.Entry
 	key   []byte // room for one
 
@@ -98,6 +99,12 @@ func (f *finder) inLists(prefix string) {
 	}
 }
 
+// inOnly looks through a list, whatever it was called at the page before.
+func (f *finder) inOnly(list string) {
+	f.only, f.last.list = true, list
+	f.inList(list)
+}
+
 // inList looks through a list, and reports whether there is anything left to look for.
 func (f *finder) inList(list string) bool {
 	if !f.count(listRows) {
@@ -155,7 +162,11 @@ func (f *finder) visit(e todo.Entry) bool {
 
 // sortIn keeps the entry if it is among the first behind the page before, and one more, which tells whether there are more.
 func (f *finder) sortIn() {
-	f.key = f.keys.Append(f.key[:0], f.list, &f.entry)
+	list := f.list
+	if f.only {
+		list = "" // it may get another name before the next page
+	}
+	f.key = f.keys.Append(f.key[:0], list, &f.entry)
 	if f.after.key != "" && string(f.key) <= f.after.key {
 		return
 	}

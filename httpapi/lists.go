@@ -44,7 +44,7 @@ func (req *request) readLists(prefix string, limit int, at cursor) (page api.Lis
 		return page, false, err
 	}
 	defer r.Close()
-	if at.stale(r.Epoch()) {
+	if at.stale(r.Epoch(), 0) {
 		return page, false, errEpoch
 	}
 	if ok, err := req.fresh(true, r.Epoch(), r.Rev()); !ok {

@@ -132,7 +132,7 @@ var listRoutes = []route{
 	}},
 	{http.MethodPatch, "/v1/lists/{list}", patchList, nil, about{
 		id: "patchList", does: "Change what is known of a list, its name too",
-		more: "A list that gets another name keeps its entries and their ids. A name that another list has or had is refused with 409. " +
+		more: "A list that gets another name keeps its entries and their ids, trash and history; the cursors of its pages and the ids of its events hold under the new name. A name that another list has or had is refused with 409. " +
 			"The old name is free for a new list, whose ids go on where those of the old one stood, or to go back to.",
 		how: writes | tagged, body: patch{"ListPatch", api.ListPatch{}, map[string]any{"title": "Bob's", "colour": "#3366cc"}}, gives: bobs,
 		fails: []api.Code{api.CodeNotFound},

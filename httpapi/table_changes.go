@@ -24,12 +24,13 @@ var changeRoutes = []route{
 		id: "followAll", does: "The changes of all lists, as they come", more: howToFollow, how: follows | indexed, gives: stream{added},
 	}},
 	{http.MethodGet, "/v1/lists/{list}/events", listChanges, eventParams, about{
-		id: "followList", does: "The changes of a list, as they come", more: howToFollow, how: follows | indexed, gives: stream{added},
+		id: "followList", does: "The changes of a list, as they come",
+		more: howToFollow + "\n\nThe list is the one that has the name now. Where it was renamed, who comes back under the new name is told of it under the old one too; a stream that is open does not change its name.", how: follows | indexed, gives: stream{added},
 	}},
 	{http.MethodGet, "/v1/lists/{list}/sync", syncList, syncParams, about{
 		id: "syncList", does: "What changed in a list since the call before, and what went",
 		more: "Without a cursor all entries come, in pages; each answer has the cursor of the next call. An entry comes as it is now, however often it changed. " +
-			"With `limit` a page ends with the change that fills it, so it is longer where that changed many. A cursor that is older than the changes that are kept, or from before a restore, is answered with 410: begin without one.",
+			"With `limit` a page ends with the change that fills it, so it is longer where that changed many. A cursor that is older than the changes that are kept, or from before a restore, is answered with 410: begin without one. It holds under another name that the list gets.",
 		how: reads, gives: api.Synced{List: "bob", Rev: 42, Entries: []api.Entry{dentist}, Gone: []uint64{2}, Cursor: "AQfKc0mDPWpc3gAzLjQy"},
 		words: openapi.Words{"?cursor": {Description: "cursor of the answer before."}},
 	}},

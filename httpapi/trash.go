@@ -101,7 +101,7 @@ func getTrash(req *request) error {
 	if err != nil {
 		return err
 	}
-	limit, at, err := req.pageAt("trash", list)
+	limit, at, err := req.pageAt("trash")
 	if err != nil {
 		return err
 	}
@@ -118,8 +118,9 @@ func (req *request) readTrash(list string, limit int, at cursor) (page api.Trash
 		return page, err
 	}
 	defer r.Close()
-	if at.stale(r.Epoch()) {
-		return page, errEpoch
+	l, _ := r.List(list)
+	if at.stale(r.Epoch(), l.Num) {
+		return page, errStale
 	}
 	rows, more := r.Trash(list, at.id, limit)
 	page = api.Trash{List: list, Trash: make([]api.Trashed, len(rows))}
@@ -128,7 +129,7 @@ func (req *request) readTrash(list string, limit int, at cursor) (page api.Trash
 		page.Trash[i] = api.Trashed{Entry: wireEntry(list, &t.Entry), Deleted: time.UnixMilli(t.At).UTC(), DeletedRev: t.Rev, With: t.Root}
 	}
 	if more {
-		page.Next = cursor{epoch: r.Epoch(), query: at.query, id: rows[limit-1].Entry.ID}.String()
+		page.Next = cursor{epoch: r.Epoch(), query: at.query, list: l.Num, id: rows[limit-1].Entry.ID}.String()
 	}
 	return page, nil
 }
@@ -143,7 +144,7 @@ func getHistory(req *request) error {
 	if err != nil {
 		return err
 	}
-	limit, at, err := req.pageAt("history", list, req.vars["id"])
+	limit, at, err := req.pageAt("history", req.vars["id"])
 	if err != nil {
 		return err
 	}
@@ -160,8 +161,9 @@ func (req *request) readHistory(list string, id uint64, limit int, at cursor) (p
 		return page, err
 	}
 	defer r.Close()
-	if at.stale(r.Epoch()) {
-		return page, errEpoch
+	l, _ := r.List(list)
+	if at.stale(r.Epoch(), l.Num) {
+		return page, errStale
 	}
 	traces, more, ok := r.History(list, id, at.id, limit)
 	if !ok {
@@ -173,7 +175,7 @@ func (req *request) readHistory(list string, id uint64, limit int, at cursor) (p
 		page.Changes[i] = api.EntryChange{Rev: t.Rev, Time: time.UnixMilli(t.At).UTC(), By: t.Who, Op: opName(t.Kind), Fields: fieldChanges(&t.Trace)}
 	}
 	if more {
-		page.Next = cursor{epoch: r.Epoch(), query: at.query, id: traces[limit-1].Count}.String()
+		page.Next = cursor{epoch: r.Epoch(), query: at.query, list: l.Num, id: traces[limit-1].Count}.String()
 	}
 	return page, nil
 }
@@ -235,16 +237,11 @@ func jsonFields(object []byte) (fields map[string]json.RawMessage) {
 
 // missing is the failure of a read of an entry that is not in its list: it is nowhere, or in another list.
 func missing(v *fsm.View, list string, id uint64) error {
-	t, ok := v.Trashed(list, id)
-	if !ok || t.Kind != todo.MovedAway {
+	item, ok := v.Moved(list, id)
+	if !ok {
 		return fail(api.CodeNotFound, "%s", refusals[todo.NoEntry].detail)
 	}
 	f := fail(api.CodeMoved, "%s", refusals[todo.Moved].detail)
-	item := todo.Item{List: t.List, Entry: t.Entry}
-	item.Entry.ID = t.ID
-	if e, ok := v.Entry(t.List, t.ID); ok {
-		item.Entry = e
-	}
 	f.current = &item
 	return f
 }

@@ -1,6 +1,9 @@
 package todo
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Trace is what a command did to an entry that was there before, in the list or in its trash.
 type Trace struct {
@@ -159,6 +162,9 @@ func (s *Stage) undo(op *Op, now int64, rev uint64) (Item, Code) {
 	if !ok {
 		return Item{}, Forgotten
 	}
+	for i := range items {
+		items[i].List, items[i].Origin.List = s.lately(items[i].List), s.lately(items[i].Origin.List)
+	}
 	all, code := nets(items)
 	if code != OK {
 		return Item{}, code
@@ -189,6 +195,15 @@ func (s *Stage) undo(op *Op, now int64, rev uint64) (Item, Code) {
 	first := s.also[0]
 	s.also = s.also[1:]
 	return first, OK
+}
+
+// lately is what a list is called now that had a name some revs ago.
+func (s *Stage) lately(name string) string {
+	l := s.list(name)
+	if was := l.More.Get().Was; l.Num == 0 && was != 0 {
+		return cmp.Or(s.called(was), name)
+	}
+	return name
 }
 
 // undoable reports whether an entry is as a rev left it, and what is needed to undo that is kept.
@@ -268,7 +283,7 @@ func (s *Stage) undoAdd(n *net, now int64, rev uint64) {
 	list.Rev = rev
 	t := Trashed{Kind: Deleted, Rev: rev, At: now, Entry: e}
 	if n.origin != (Ref{}) {
-		t.Kind, t.List, t.ID = MovedAway, n.origin.List, n.origin.ID
+		t.Kind, t.List, t.ID, t.Num = MovedAway, n.origin.List, n.origin.ID, s.list(n.origin.List).Num
 	}
 	s.toTrash(&list, t)
 	s.setList(list)

@@ -23,7 +23,7 @@ func (m *memory) alike(o *memory) bool {
 
 func (m *memory) clone() *memory {
 	c := *m
-	c.lists, c.entries, c.trash, c.traces, c.changes = maps.Clone(m.lists), maps.Clone(m.entries), maps.Clone(m.trash), maps.Clone(m.traces), maps.Clone(m.changes)
+	c.lists, c.called, c.entries, c.trash, c.traces, c.changes = maps.Clone(m.lists), maps.Clone(m.called), maps.Clone(m.entries), maps.Clone(m.trash), maps.Clone(m.traces), maps.Clone(m.changes)
 	return &c
 }
 
@@ -181,5 +181,34 @@ func TestTraceKnowsAllFields(t *testing.T) {
 				t.Errorf("%s counts as %b", name, trace.Changed())
 			}
 		}
+	}
+}
+
+// A rev is undone whatever its lists are called since, and in these lists.
+func TestUndoAfterARename(t *testing.T) {
+	m := undoGround()
+	m.do(rules2(add("ann", "x", "")))
+	before := m.clone()
+	m.do(rules2(patch("bob", 4, Fields{Set: FieldDone, Done: true}), remove("bob", 1), add("bob", "y", ""), move("bob", 5, "ann")))
+	rev := m.rev
+	for _, ops := range [][]Op{{rename("bob", "rob"), rename("ann", "eve")}, {rename("rob", "tom")}} {
+		m.do(rules2(ops...))
+		is := m.clone()
+		out := is.do(rules2(undo(rev)))
+		if out.Code != OK || !is.alike(before) {
+			t.Errorf("code %d, %s, want %s", out.Code, is.shape(), before.shape())
+		}
+		if len(out.Told) != 7 {
+			t.Errorf("it tells of %d", len(out.Told))
+		}
+		for _, item := range out.Told {
+			if l := is.lists[item.List]; l.Num == 0 {
+				t.Errorf("it tells of %+v", item)
+			}
+		}
+	}
+	m.do(rules2(add("bob", "of another list", "")))
+	if out := m.do(rules2(undo(rev))); out.Code != Overtaken {
+		t.Errorf("with another list under the old name: %d", out.Code)
 	}
 }

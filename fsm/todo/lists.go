@@ -65,12 +65,23 @@ func (s *Stage) patchList(op *Op, rev uint64) (Item, Code) {
 			return is, NameTaken
 		}
 		s.setList(List{Name: list.Name, LastID: list.LastID, More: &ListMore{Was: list.Num}})
+		s.Renamed = append(s.Renamed, Renaming{Num: list.Num, From: op.List, To: op.To})
 		list.Name, list.LastID = op.To, max(list.LastID, to.LastID)
 	}
 	list.More, list.Rev = more.kept(), rev
 	s.setList(list)
 	is.List, is.Entry.Rev, is.Changed = list.Name, rev, true
 	return is, OK
+}
+
+// called returns what a list is called now; "" if it never got another name.
+func (s *Stage) called(num uint64) string {
+	for i := len(s.Renamed) - 1; i >= 0; i-- {
+		if s.Renamed[i].Num == num {
+			return s.Renamed[i].To
+		}
+	}
+	return s.view.Called(num)
 }
 
 // set returns m with the fields that f sets.

@@ -54,7 +54,7 @@ func (s *Stage) move(op *Op, from List, old Entry, now int64, rev uint64) (Item,
 		from = s.list(op.List)
 		for _, e := range append([]Entry{old}, found...) {
 			s.remove(&from, e)
-			s.setTrash(from.Num, e.ID, Trashed{Kind: MovedAway, Rev: rev, At: now, Entry: e, List: op.To, ID: ids[e.ID]})
+			s.setTrash(from.Num, e.ID, Trashed{Kind: MovedAway, Rev: rev, At: now, Entry: e, List: op.To, ID: ids[e.ID], Num: to.Num})
 		}
 		from.Rev = rev
 		s.setList(from)

@@ -3,7 +3,7 @@ package todo
 // Stage runs commands on a View and gathers what they change, so that a refusal, of
 // a batch's last operation too, leaves nothing behind. It is used by one goroutine.
 //
-// The order of Lists, Entries, Trash and Unlinked is the order of the operations: it is the
+// The order of Lists, Entries, Trash, Unlinked and Renamed is the order of the operations: it is the
 // same on every node.
 type Stage struct {
 	view    View
@@ -14,6 +14,7 @@ type Stage struct {
 	Entries  []StageEntry // entries that changed, as they are now
 	Trash    []StageTrash // what changed in the trash, as it is now
 	Unlinked []uint64     // internal numbers of lists that were deleted
+	Renamed  []Renaming   // lists that got another name, in order
 
 	also    []Item // what the operation at hand takes along
 	listAt  map[string]int
@@ -30,6 +31,12 @@ type StageEntry struct {
 	Existed bool   // there was an entry before the command
 	Gone    bool   // there is none now
 	Back    bool   // it came out of the trash: Old is what was there
+}
+
+// Renaming is that a list got another name.
+type Renaming struct {
+	Num      uint64 // the internal number of the list
+	From, To string
 }
 
 type entryKey struct{ num, id uint64 }
@@ -52,7 +59,7 @@ func (s *Stage) NextNum() uint64 { return s.nextNum }
 // something. It starts from the view anew: what the stage held before is dropped.
 // When the outcome's code is not OK, or nothing changed, the stage must not be stored.
 func (s *Stage) Do(cmd Command, now int64, rev uint64) Outcome {
-	s.Lists, s.Entries, s.Trash, s.Unlinked, s.also = s.Lists[:0], s.Entries[:0], s.Trash[:0], s.Unlinked[:0], s.also[:0]
+	s.Lists, s.Entries, s.Trash, s.Unlinked, s.Renamed, s.also = s.Lists[:0], s.Entries[:0], s.Trash[:0], s.Unlinked[:0], s.Renamed[:0], s.also[:0]
 	clear(s.listAt)
 	clear(s.entryAt)
 	clear(s.trashAt)

@@ -14,13 +14,14 @@ type memory struct {
 	trash   map[entryKey]Trashed
 	traces  map[entryKey]Trace // the last of each entry
 	changes map[uint64][]Item
+	called  map[uint64]string
 	next    uint64
 	rev     uint64
 }
 
 func newMemory() *memory {
 	return &memory{lists: map[string]List{}, entries: map[entryKey]Entry{}, trash: map[entryKey]Trashed{},
-		traces: map[entryKey]Trace{}, changes: map[uint64][]Item{}, next: 1}
+		traces: map[entryKey]Trace{}, changes: map[uint64][]Item{}, called: map[uint64]string{}, next: 1}
 }
 
 func (m *memory) UID(num uint64, uid string) uint64 {
@@ -57,8 +58,9 @@ func (m *memory) Around(num uint64, at Position, back bool, limit int) (found []
 	}
 	return found[:limit], found[limit-1], true
 }
-func (m *memory) NextNum() uint64 { return m.next }
-func (m *memory) Epoch() uint64   { return 7 }
+func (m *memory) NextNum() uint64          { return m.next }
+func (m *memory) Called(num uint64) string { return m.called[num] }
+func (m *memory) Epoch() uint64            { return 7 }
 
 func (m *memory) List(name string) List {
 	l := m.lists[name]
@@ -83,7 +85,7 @@ func (m *memory) Trace(num, id uint64) (Trace, bool) {
 
 func (m *memory) Change(rev uint64) ([]Item, bool) {
 	items, ok := m.changes[rev]
-	return items, ok
+	return slices.Clone(items), ok
 }
 
 func (m *memory) do(cmd Command) Outcome {
@@ -111,6 +113,9 @@ func (m *memory) do(cmd Command) Outcome {
 		if t.Gone {
 			delete(m.trash, entryKey{t.Num, t.Now.Entry.ID})
 		}
+	}
+	for _, r := range s.Renamed {
+		m.called[r.Num] = r.To
 	}
 	m.changes[m.rev] = out.Items
 	if out.Told != nil {

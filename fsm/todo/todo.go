@@ -286,6 +286,8 @@ type View interface {
 	// Around returns the positions of entries behind one, or before it, the nearest first and at most limit. There are
 	// no others up to edge; more says that there may be some beyond it.
 	Around(num uint64, at Position, back bool, limit int) (found []Position, edge Position, more bool)
+	// Called returns what the list with an internal number is called now; "" if it never got another name.
+	Called(num uint64) string
 	// NextNum returns the internal number the next new list takes.
 	NextNum() uint64
 	// Epoch is the epoch that tags are compared with.

@@ -17,8 +17,9 @@ type Trashed struct {
 	Entry Entry    // as it was
 	Root  uint64   // the entry that took it along; 0: none did
 	With  []uint64 // the entries it took along, each after the one it is below
-	List  string   // where one that moved is now, and its id there
+	List  string   // where one that moved is now, as that list was called then, and its id there
 	ID    uint64
+	Num   uint64 // the internal number of that list
 }
 
 // StageTrash is a row of a trash that a command changed.
@@ -64,12 +65,53 @@ func (s *Stage) missing(op *Op, num uint64) (Item, Code) {
 	if s.rules < Rules2 || !ok || t.Kind != MovedAway {
 		return Item{}, NoEntry
 	}
-	e, ok := s.entry(s.list(t.List).Num, t.ID)
-	if !ok {
-		e = Entry{ID: t.ID}
-	}
-	return Item{Kind: op.Kind, List: t.List, Entry: e}, Moved
+	return t.Follow(op.Kind, places{s}), Moved
 }
+
+// Places are where an entry may be.
+type Places interface {
+	List(name string) List
+	Entry(num, id uint64) (Entry, bool)
+	Trashed(num, id uint64) (Trashed, bool)
+	Called(num uint64) string
+}
+
+// maxFollow bounds how often an entry that moved is looked for elsewhere. Who asks where it is at the last of these places
+// is told the next ones.
+const maxFollow = 16
+
+// Follow returns where an entry is that moved away, by the name that the list has now, as an item of a kind. If it is no
+// longer there, the entry is as it was.
+func (t *Trashed) Follow(kind Kind, in Places) Item {
+	at := *t
+	for range maxFollow {
+		if name := in.Called(at.Num); name != "" {
+			at.List = name
+		}
+		if in.List(at.List).Num != at.Num { // the list was deleted
+			break
+		}
+		if e, ok := in.Entry(at.Num, at.ID); ok {
+			return Item{Kind: kind, List: at.List, Entry: e}
+		}
+		next, ok := in.Trashed(at.Num, at.ID)
+		if !ok || next.Kind != MovedAway {
+			break
+		}
+		at = next
+	}
+	item := Item{Kind: kind, List: at.List, Entry: at.Entry}
+	item.Entry.ID = at.ID
+	return item
+}
+
+// places are those that a stage knows of.
+type places struct{ s *Stage }
+
+func (p places) List(name string) List                  { return p.s.list(name) }
+func (p places) Entry(num, id uint64) (Entry, bool)     { return p.s.entry(num, id) }
+func (p places) Trashed(num, id uint64) (Trashed, bool) { return p.s.trashed(num, id) }
+func (p places) Called(num uint64) string               { return p.s.called(num) }
 
 // inTrash is what an operation on the trash begins with.
 func (s *Stage) inTrash(op *Op) (list List, t Trashed, is Item, code Code) {

@@ -181,7 +181,7 @@ func TestTrashTakesNoMoreThanABatch(t *testing.T) {
 func TestMovedEntryIsFound(t *testing.T) {
 	m := newMemory()
 	m.do(rules2(add("bob", "x", ""), add("ann", "x", "")))
-	m.trash[entryKey{m.List("bob").Num, 1}] = Trashed{Kind: MovedAway, Entry: Entry{ID: 1}, List: "ann", ID: 1}
+	m.trash[entryKey{m.List("bob").Num, 1}] = Trashed{Kind: MovedAway, Entry: Entry{ID: 1}, List: "ann", ID: 1, Num: m.List("ann").Num}
 	delete(m.entries, entryKey{m.List("bob").Num, 1})
 	for _, op := range []Op{remove("bob", 1), patch("bob", 1, Fields{Set: FieldDone, Done: true})} {
 		out := m.do(rules2(op))
@@ -191,5 +191,73 @@ func TestMovedEntryIsFound(t *testing.T) {
 	}
 	if out := m.do(rules2(restore(1))); out.Code != NotInTrash {
 		t.Errorf("it is restored where it was: %d", out.Code)
+	}
+}
+
+func move(list string, id uint64, to string) Op { return Op{Kind: Move, List: list, ID: id, To: to} }
+
+func rename(list, to string) Op { return Op{Kind: PatchList, List: list, To: to} }
+
+// However often it moved, and whatever the lists are called since, another list under the old name too.
+func TestMovedEntryIsFollowed(t *testing.T) {
+	m := newMemory()
+	where := func(op Op) string {
+		t.Helper()
+		out := m.do(rules2(op))
+		if out.Code != Moved {
+			t.Fatalf("%+v", out)
+		}
+		return fmt.Sprint(out.Items[0].List, " ", out.Items[0].Entry.ID, " ", out.Items[0].Entry.Title)
+	}
+	m.do(rules2(add("ann", "x", ""), add("bob", "y", ""), add("cy", "z", "")))
+	m.do(rules2(move("ann", 1, "bob")))
+	for _, c := range []struct {
+		do   []Op
+		want string
+	}{
+		{nil, "bob 2 x"},
+		{[]Op{rename("bob", "rob")}, "rob 2 x"},
+		{[]Op{add("bob", "of another list", "")}, "rob 2 x"},
+		{[]Op{rename("rob", "tom")}, "tom 2 x"},
+		{[]Op{move("tom", 2, "cy")}, "cy 2 x"},
+		{[]Op{rename("cy", "di"), rename("di", "cy"), rename("cy", "ed")}, "ed 2 x"},
+		{[]Op{rename("ann", "eve"), patch("ed", 2, Fields{Set: FieldTitle, Title: "new"})}, "ed 2 new"},
+		{[]Op{remove("ed", 2)}, "ed 2 x"}, // as it was when it went there
+	} {
+		if c.do != nil {
+			if out := m.do(rules2(c.do...)); out.Code != OK {
+				t.Fatalf("%+v: %+v", c.do, out)
+			}
+		}
+		list := "ann"
+		if m.List("eve").Num != 0 {
+			list = "eve"
+		}
+		if got := where(remove(list, 1)); got != c.want {
+			t.Errorf("after %+v it is at %s, want %s", c.do, got, c.want)
+		}
+	}
+	m.do(rules2(Op{Kind: DeleteList, List: "ed"}, add("ed", "of another list", "")))
+	if got := where(remove("eve", 1)); got != "ed 2 x" {
+		t.Errorf("in a list that is gone it is at %s", got)
+	}
+	// A batch sees what it did itself.
+	out := m.do(rules2(add("eve", "w", ""), move("eve", 2, "fay"), rename("fay", "gus"), remove("eve", 2)))
+	if out.Code != Moved || out.At != 3 || out.Items[0].List != "gus" || out.Items[0].Entry.Title != "w" {
+		t.Errorf("%+v", out)
+	}
+}
+
+// One that moved without end is followed for a while.
+func TestMovesAreFollowedSoFar(t *testing.T) {
+	m := newMemory()
+	m.do(rules2(add("l0", "x", "")))
+	for i := range maxFollow + 3 {
+		m.do(rules2(move(fmt.Sprint("l", i), 1, fmt.Sprint("l", i+1))))
+	}
+	for _, c := range [][2]string{{"l0", fmt.Sprint("l", maxFollow+1)}, {fmt.Sprint("l", maxFollow+1), fmt.Sprint("l", maxFollow+3)}} {
+		if out := m.do(rules2(remove(c[0], 1))); out.Code != Moved || out.Items[0].List != c[1] {
+			t.Errorf("from %s: %+v", c[0], out)
+		}
 	}
 }
