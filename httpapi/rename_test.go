@@ -143,7 +143,9 @@ func TestEventsGoOnAfterARename(t *testing.T) {
 		}
 	}
 	w.do("PATCH", "/v1/lists/rob/entries/2", `{"title":"rev 5"}`).want(200, "")
-	add := func(list, title string) todo.Op { return todo.Op{Kind: todo.Add, List: list, Fields: todo.Fields{Title: title}} }
+	add := func(list, title string) todo.Op {
+		return todo.Op{Kind: todo.Add, List: list, Fields: todo.Fields{Title: title}}
+	}
 	w.batch(add("bob", "not this"), add("rob", "a"), todo.Op{Kind: todo.PatchList, List: "rob", To: "tom"}, add("tom", "b"))
 	w.add("tom", "rev 7", "")
 	w.add("rob", "rev 8, of another list", "")
