@@ -159,6 +159,9 @@ func appendItems(b []byte, items []todo.Item) []byte {
 		if hasOrigin(it.Kind) {
 			b = binary.AppendUvarint(appendBytes(b, it.Origin.List), it.Origin.ID)
 		}
+		if it.Kind == todo.PatchList {
+			b = appendListChange(b, it.ListChange)
+		}
 	}
 	return b
 }
@@ -175,6 +178,9 @@ func (r *reader) items() []todo.Item {
 		items[i] = todo.Item{Kind: todo.Kind(r.byte()), Changed: r.bool(), List: r.string(), Entry: r.entry()}
 		if hasOrigin(items[i].Kind) {
 			items[i].Origin = todo.Ref{List: r.string(), ID: r.uvarint()}
+		}
+		if items[i].Kind == todo.PatchList {
+			items[i].ListChange = r.listChange()
 		}
 	}
 	return items

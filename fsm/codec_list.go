@@ -64,3 +64,19 @@ func (r *reader) listMore() (m todo.ListMore) {
 	})
 	return m
 }
+
+// appendListChange appends what a command changed of a list; no number stands for nothing.
+func appendListChange(b []byte, c *todo.ListChange) []byte {
+	if c == nil {
+		return appendUvarints(b, 0)
+	}
+	return appendListMore(appendListMore(appendUvarints(b, c.Num), &c.From), &c.To)
+}
+
+func (r *reader) listChange() *todo.ListChange {
+	num := r.uvarint()
+	if num == 0 {
+		return nil
+	}
+	return &todo.ListChange{Num: num, From: r.listMore(), To: r.listMore()}
+}

@@ -84,7 +84,8 @@ func FuzzResult(f *testing.F) {
 	e := todo.Entry{ID: 1, Title: "Dentist", Date: "2018-12-19", Done: true, Rev: 5, Created: testTime, Updated: testTime}
 	f.Add(AppendResult(nil, &Result{}))
 	f.Add(AppendResult(nil, &Result{Code: KeyReused, At: 3, Epoch: 7, Rev: 5, Time: testTime, Value: 9, Replayed: true, Elided: true,
-		Items: []todo.Item{{Kind: todo.Add, List: "bob", Entry: e, Changed: true}, {Kind: todo.Delete, List: "bob", Entry: e}}}))
+		Items: []todo.Item{{Kind: todo.Add, List: "bob", Entry: e, Changed: true}, {Kind: todo.Delete, List: "bob", Entry: e},
+			{Kind: todo.PatchList, List: "rob", Origin: todo.Ref{List: "bob"}, ListChange: &todo.ListChange{Num: 3, From: todo.ListMore{Title: "a"}, To: todo.ListMore{Archived: true}}}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		res, err := DecodeResult(data)
 		if err != nil {

@@ -259,6 +259,8 @@ func goldenLists(n *node) {
 		Fields: todo.Fields{Set: todo.FieldDone, Done: true}}), todo2(todo.Op{Kind: todo.Patch, List: "moved", ID: 2, At: e.Rev - 1, Fields: todo.Fields{Set: todo.FieldDone}}))
 	n.do(todo2(todo.Op{Kind: todo.PatchList, List: "moved", To: "renamed", ListFields: &todo.ListFields{Set: 15,
 		ListMore: todo.ListMore{Title: "Bob's", Colour: "#3366cc", Archived: true, Sort: "due"}}}))
+	rev = n.do(todo2(todo.Op{Kind: todo.PatchList, List: "renamed", ListFields: &todo.ListFields{Set: todo.ListTitle}}))[0].Rev
+	n.do(todo2(todo.Op{Kind: todo.Undo, Rev: rev}), todo2(todo.Op{Kind: todo.Undo, Rev: rev - 1})) // the latter gave it its name
 	choice := &Command{Type: TypeTodo, Version: 2, Key: "a key of a choice", Payload: EncodeTodo(&todo.Command{Batch: true, Choice: "all that is done",
 		Ops: []todo.Op{{Kind: todo.Patch, List: "renamed", ID: 2, Fields: todo.Fields{Set: todo.FieldTags, More: &todo.More{Tags: []string{"a"}}}}}})}
 	again := *choice

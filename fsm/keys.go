@@ -154,7 +154,7 @@ func shorten(res *Result, most int) *Result {
 	short.Items = nil
 	if len(res.Items) == 1 {
 		item := res.Items[0]
-		item.Entry.Title, item.Entry.More = "", nil
+		item.Entry.Title, item.Entry.More, item.ListChange = "", nil, nil
 		short.Items = []todo.Item{item}
 	}
 	return &short

@@ -270,7 +270,7 @@ var trashRoutes = []route{
 	}},
 	{http.MethodPost, "/v1/undo", postUndo, nil, about{
 		id: "undo", does: "Undo what a rev did",
-		more: "All of it, or nothing: 409 where an entry was changed again since, 410 where it is no longer kept what the rev did. A list that was deleted does not come back. To undo is a change like others, and can be undone.",
+		more: "All of it, or nothing: 409 where an entry was changed again since, 410 where it is no longer kept what the rev did. What a list is like itself, its title say, is undone too, but a list that was deleted does not come back, and one that got another name keeps it: both are 409. To undo is a change like others, and can be undone.",
 		how:  writes, body: api.Undo{Rev: 42}, gives: api.BatchResult{Rev: 43, Results: []api.BatchChange{{Op: "delete", List: "bob", ID: 1}}},
 		fails: []api.Code{api.CodeNotFound, api.CodeGone},
 	}},

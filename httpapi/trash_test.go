@@ -164,6 +164,24 @@ func TestMovedIsTold(t *testing.T) {
 	w.do("GET", "/v1/lists/ann/entries/1", "").want(410, "")
 }
 
+// What a list is like is undone as entries are, but not its name.
+func TestUndoOfAList(t *testing.T) {
+	w := newWorld(t)
+	w.add("bob", "a", "")
+	w.do("PATCH", "/v1/lists/bob", `{"title":"Bob's","colour":"#3366cc"}`).want(200, "")
+	w.do("PATCH", "/v1/lists/bob", `{"archived":true,"title":null}`).want(200, "")
+	w.do("POST", "/v1/undo", `{"rev":2}`).problem(api.CodeConflict, "not_applied", "changed again")
+	w.do("POST", "/v1/undo", `{"rev":3}`).want(200, `{"rev":4,"results":[{"op":"patch_list","list":"bob"}]}`)
+	w.do("GET", "/v1/lists/bob", "").want(200, `{"name":"bob","entries":1,"open":1,"rev":4,"title":"Bob's","colour":"#3366cc"}`)
+	w.do("POST", "/v1/undo", `{"rev":4}`).want(200, "") // and again
+	w.do("GET", "/v1/lists/bob", "").want(200, `{"name":"bob","entries":1,"open":1,"rev":5,"colour":"#3366cc","archived":true}`)
+	w.do("PATCH", "/v1/lists/bob", `{"name":"rob","title":"x"}`).want(200, "")
+	w.do("POST", "/v1/undo", `{"rev":6}`).problem(api.CodeConflict, "not_applied", "gave a list another name", "PATCH")
+	w.do("POST", "/v1/undo", `{"rev":5}`).problem(api.CodeConflict, "not_applied", "changed again")
+	w.do("DELETE", "/v1/lists/rob", "").want(204, "")
+	w.do("POST", "/v1/undo", `{"rev":7}`).problem(api.CodeConflict, "not_applied", "does not come back")
+}
+
 // The group says how long its trash is kept, and how much of its changes.
 func TestSettings(t *testing.T) {
 	w := newWorld(t)

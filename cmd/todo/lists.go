@@ -122,9 +122,12 @@ colour, the order in which it is printed, another name. A list that is archived 
 			}
 			return a.printLists(cmd, l, []api.List{l})
 		}
-		l, _, err := c.PatchList(ctx, list, p, opt)
+		l, meta, err := c.PatchList(ctx, list, p, opt)
 		if err != nil {
 			return err
+		}
+		if meta.Index == l.Rev {
+			a.remember(cmd, l.Name, l.Rev, "list "+l.Name)
 		}
 		return a.printLists(cmd, l, []api.List{l})
 	})

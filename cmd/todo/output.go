@@ -216,19 +216,24 @@ func (a *app) printBatch(cmd *cobra.Command, what string, res api.BatchResult) e
 		return cli.PrintJSON(cmd.OutOrStdout(), res)
 	}
 	var entries []api.Entry
+	var lines []string
 	for _, r := range res.Results {
 		e := api.Entry{List: r.List, ID: r.ID}
-		if r.Entry != nil {
+		switch {
+		case r.ID == 0:
+			lines = append(lines, "the list "+cli.Safe(r.List))
+			continue
+		case r.Entry != nil:
 			e = *r.Entry
 		}
-		entries = append(entries, e)
+		line := describe(e)
+		if e.Title == "" { // it is gone
+			line = fmt.Sprintf("%s %d", cli.Safe(e.List), e.ID)
+		}
+		entries, lines = append(entries, e), append(lines, line)
 	}
 	return a.printEntries(cmd, res, entries, func(w io.Writer) error {
-		for _, e := range entries {
-			line := describe(e)
-			if e.Title == "" { // it is gone
-				line = fmt.Sprintf("%s %d", cli.Safe(e.List), e.ID)
-			}
+		for _, line := range lines {
 			if _, err := fmt.Fprintf(w, "%s %s\n", what, line); err != nil {
 				return err
 			}

@@ -146,6 +146,7 @@ func nets(items []Item) (all []net, code Code) {
 			met(entry, false, true).origin = item.Origin
 		case Purge:
 			return nil, Forgotten
+		case PatchList: // undoLists sees to it
 		default:
 			return nil, Final
 		}
@@ -163,6 +164,9 @@ func (s *Stage) undo(op *Op, now int64, rev uint64) (Item, Code) {
 		return Item{}, Forgotten
 	}
 	for i := range items {
+		if items[i].Left().List != "" && items[i].Kind == PatchList {
+			return Item{}, Renames
+		}
 		items[i].List, items[i].Origin.List = s.lately(items[i].List), s.lately(items[i].Origin.List)
 	}
 	all, code := nets(items)
@@ -173,6 +177,9 @@ func (s *Stage) undo(op *Op, now int64, rev uint64) (Item, Code) {
 		if item, code := s.undoable(&all[i], op.Rev); code != OK {
 			return item, code
 		}
+	}
+	if code := s.undoLists(items, rev); code != OK {
+		return Item{}, code
 	}
 	if item, code := s.takeAllBack(all, now, rev); code != OK {
 		return item, code
@@ -204,6 +211,18 @@ func (s *Stage) lately(name string) string {
 		return cmp.Or(s.called(was), name)
 	}
 	return name
+}
+
+// undoLists undoes what a rev did to lists themselves, the last of it first.
+func (s *Stage) undoLists(items []Item, rev uint64) Code {
+	for i := len(items) - 1; i >= 0; i-- {
+		if c := items[i].ListChange; c != nil {
+			if code := s.undoList(c, items[i].List, rev); code != OK {
+				return code
+			}
+		}
+	}
+	return OK
 }
 
 // undoable reports whether an entry is as a rev left it, and what is needed to undo that is kept.
@@ -307,7 +326,7 @@ func (s *Stage) noneBelow(all []net) (Item, Code) {
 func (s *Stage) allFit() (Item, Code) {
 	for i := range s.also {
 		item := &s.also[i]
-		if item.Kind == Delete {
+		if item.Kind == Delete || item.Kind == PatchList {
 			continue
 		}
 		list := s.list(item.List)

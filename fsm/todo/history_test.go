@@ -212,3 +212,66 @@ func TestUndoAfterARename(t *testing.T) {
 		t.Errorf("with another list under the old name: %d", out.Code)
 	}
 }
+
+func patchList(list string, set ListSet, m ListMore) Op {
+	return Op{Kind: PatchList, List: list, ListFields: &ListFields{Set: set, ListMore: m}}
+}
+
+// What a rev did to a list itself is undone, field by field, with all else that it did.
+func TestUndoOfAList(t *testing.T) {
+	all := ListMore{Title: "Bob's", Colour: "#3366cc", Archived: true, Sort: "due"}
+	const every = ListTitle | ListColour | ListArchived | ListSort
+	for name, c := range map[string]struct {
+		first, then []Op
+		code        Code
+		is          ListMore // of bob in the end
+	}{
+		"all of it":          {[]Op{patchList("bob", every, all)}, nil, OK, ListMore{Colour: "#000000"}},
+		"with an entry":      {[]Op{patchList("bob", every, all), add("bob", "x", ""), remove("bob", 1)}, nil, OK, ListMore{Colour: "#000000"}},
+		"twice in a rev":     {[]Op{patchList("bob", ListTitle, ListMore{Title: "a"}), patchList("bob", ListTitle, ListMore{Title: "b"})}, nil, OK, ListMore{Colour: "#000000"}},
+		"another field":      {[]Op{patchList("bob", ListTitle, all)}, []Op{patchList("bob", ListColour, ListMore{})}, OK, ListMore{}},
+		"its entries":        {[]Op{patchList("bob", ListTitle, all)}, []Op{add("bob", "x", "")}, OK, ListMore{Colour: "#000000"}},
+		"changed since":      {[]Op{patchList("bob", every, all)}, []Op{patchList("bob", ListSort, ListMore{Sort: "title"})}, Overtaken, ListMore{"Bob's", "#3366cc", true, "title", 0}},
+		"renamed since":      {[]Op{patchList("bob", ListTitle, all)}, []Op{rename("bob", "rob")}, OK, ListMore{}},
+		"renamed there":      {[]Op{{Kind: PatchList, List: "bob", To: "rob", ListFields: &ListFields{Set: ListTitle, ListMore: all}}}, nil, Renames, ListMore{}},
+		"deleted since":      {[]Op{patchList("bob", ListColour, ListMore{})}, []Op{{Kind: DeleteList, List: "bob"}}, Overtaken, ListMore{}},
+		"begun anew since":   {[]Op{patchList("bob", ListColour, ListMore{})}, []Op{{Kind: DeleteList, List: "bob"}, add("bob", "x", "")}, Overtaken, ListMore{}},
+		"an entry overtaken": {[]Op{patchList("bob", ListColour, ListMore{}), remove("bob", 4)}, []Op{restore(4)}, Overtaken, ListMore{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := undoGround()
+			m.do(rules2(patchList("bob", ListColour, ListMore{Colour: "#000000"})))
+			before := m.clone()
+			if out := m.do(rules2(c.first...)); out.Code != OK {
+				t.Fatal(out)
+			}
+			rev := m.rev
+			m.do(rules2(c.then...))
+			after := m.clone()
+			out := m.do(rules2(undo(rev)))
+			if out.Code != c.code {
+				t.Fatalf("code %d, want %d", out.Code, c.code)
+			}
+			if l := m.List("bob"); l.Num != 0 && l.More.Get() != c.is {
+				t.Errorf("it is %+v, want %+v", l.More.Get(), c.is)
+			}
+			if l := m.List("rob"); c.code == OK && l.Num != 0 && (l.More.Get() != ListMore{Colour: "#000000"} || out.Items[0].List != "rob") {
+				t.Errorf("under its new name it is %+v, and %+v is told", l.More.Get(), out.Items[0])
+			}
+			if c.code != OK {
+				return
+			}
+			if c.then == nil && !m.alike(before) {
+				t.Errorf("%s, want %s", m.shape(), before.shape())
+			}
+			if out := m.do(rules2(undo(m.rev))); out.Code != OK || !m.alike(after) {
+				t.Errorf("undone again: code %d, %s, want %s", out.Code, m.shape(), after.shape())
+			}
+			for _, list := range []string{"bob", "rob"} {
+				if got, want := m.List(list).More.Get(), after.List(list).More.Get(); got != want {
+					t.Errorf("undone again %s is %+v, want %+v", list, got, want)
+				}
+			}
+		})
+	}
+}

@@ -44,6 +44,12 @@ type ListFields struct {
 	ListMore
 }
 
+// ListChange is what a PatchList changed of a list beside its name.
+type ListChange struct {
+	Num      uint64 // the internal number of the list
+	From, To ListMore
+}
+
 // patchList changes a list's own fields, and its name: ids, and whatever else hangs on its number, stay.
 func (s *Stage) patchList(op *Op, rev uint64) (Item, Code) {
 	list := s.list(op.List)
@@ -54,9 +60,10 @@ func (s *Stage) patchList(op *Op, rev uint64) (Item, Code) {
 		return Item{}, Precondition
 	}
 	is := Item{Kind: PatchList, List: op.List, Entry: Entry{Rev: list.Rev}, Origin: Ref{List: op.List}}
-	more := op.ListFields.set(list.More.Get())
+	was := list.More.Get()
+	more := op.ListFields.set(was)
 	renamed := op.To != "" && op.To != op.List
-	if more == list.More.Get() && !renamed {
+	if more == was && !renamed {
 		return is, OK
 	}
 	if renamed {
@@ -71,7 +78,37 @@ func (s *Stage) patchList(op *Op, rev uint64) (Item, Code) {
 	list.More, list.Rev = more.kept(), rev
 	s.setList(list)
 	is.List, is.Entry.Rev, is.Changed = list.Name, rev, true
+	is.ListChange = &ListChange{Num: list.Num, From: was, To: more}
 	return is, OK
+}
+
+// differs returns the fields in which two differ.
+func (m ListMore) differs(o ListMore) (set ListSet) {
+	for field, differ := range map[ListSet]bool{ListTitle: m.Title != o.Title, ListColour: m.Colour != o.Colour, ListArchived: m.Archived != o.Archived, ListSort: m.Sort != o.Sort} {
+		if differ {
+			set |= field
+		}
+	}
+	return set
+}
+
+// undoList gives a list the values back that it had before a change, unless they were changed again since.
+func (s *Stage) undoList(c *ListChange, name string, rev uint64) Code {
+	list := s.list(name)
+	more, set := list.More.Get(), c.From.differs(c.To)
+	if list.Num != c.Num || more.differs(c.To)&set != 0 {
+		return Overtaken
+	}
+	was := more
+	more = (&ListFields{Set: set, ListMore: c.From}).set(more)
+	if more == was {
+		return OK
+	}
+	list.More, list.Rev = more.kept(), rev
+	s.setList(list)
+	s.also = append(s.also, Item{Kind: PatchList, List: name, Entry: Entry{Rev: rev}, Origin: Ref{List: name}, Changed: true,
+		ListChange: &ListChange{Num: list.Num, From: was, To: more}})
+	return OK
 }
 
 // called returns what a list is called now; "" if it never got another name.

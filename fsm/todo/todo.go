@@ -37,8 +37,9 @@ const (
 	Unfit      Code = 17 // fields that do not go together, as Consistent has it
 	UIDTaken   Code = 18 // another entry of the list has the uid
 
-	Final Code = 24 // what is to be undone cannot be
-	NoRev Code = 25 // no command took the rev that is to be undone
+	Final   Code = 24 // what is to be undone cannot be
+	NoRev   Code = 25 // no command took the rev that is to be undone
+	Renames Code = 26 // what is to be undone gave a list its name
 )
 
 // Entry is one to-do item. Times are Unix milliseconds, UTC.
@@ -236,6 +237,8 @@ type Item struct {
 	Entry   Entry
 	Origin  Ref  // of Move and Copy: where the entry comes from; of PatchList: the list under its name until then
 	Changed bool // false: the operation left everything as it was, and took no rev
+
+	ListChange *ListChange // of a PatchList that changed something
 }
 
 // Left is what is no longer where it was: the entry that was moved from there, or with ID 0 the list that was renamed;
