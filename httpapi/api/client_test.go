@@ -213,9 +213,15 @@ func TestOutcomeCoversAllTries(t *testing.T) {
 			if c.first != nil {
 				addr = g.serve(t, c.first(g), g.says(CodeNoLeader, NotApplied, ""))
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, _, err := client(t, Options{}, addr).AddEntry(ctx, "bob", NewEntry{Title: "x"}, WriteOptions{})
+			tries := 0
+			moved := func(string, error) { // the time is up between two tries, on a slow machine too
+				if tries++; tries == 2 {
+					<-ctx.Done()
+				}
+			}
+			_, _, err := client(t, Options{Moved: moved}, addr).AddEntry(ctx, "bob", NewEntry{Title: "x"}, WriteOptions{})
 			if e := AsError(err); e == nil || e.Outcome != c.want || !e.Retryable() {
 				t.Errorf("got %#v, want outcome %s", err, c.want)
 			}
