@@ -35,7 +35,7 @@ func TestANamedOrigin(t *testing.T) {
 	}
 	browser := []string{"Origin: " + page, "Sec-Fetch-Site: cross-site"}
 	a = w.do("POST", "/v1/lists/bob/entries", `{"title":"a"}`, browser...).want(201, "").has("Access-Control-Allow-Origin", page)
-	for _, name := range []string{"ETag", "Location", "Retry-After", "Todod-Index", "Todod-Consistency", "Idempotency-Replayed"} {
+	for _, name := range []string{"ETag", "Location", "Retry-After", "Todod-Index", "Todod-Rev", "Todod-Consistency", "Idempotency-Replayed"} {
 		if !strings.Contains(a.header.Get("Access-Control-Expose-Headers"), name) {
 			t.Errorf("a page does not see %s", name)
 		}

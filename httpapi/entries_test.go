@@ -24,11 +24,11 @@ func TestTheLifeOfAnEntry(t *testing.T) {
 	w.do("HEAD", path, "").want(200, "").has("ETag", `"7.1"`).has("Content-Type", "application/json")
 
 	var e api.Entry
-	w.do("PATCH", path, `{"done":true}`).want(200, "").has("ETag", `"7.2"`).has("Todod-Index", "2").decode(&e)
+	w.do("PATCH", path, `{"done":true}`).want(200, "").has("ETag", `"7.2"`).has("Todod-Index", "2").has("Todod-Rev", "2").decode(&e)
 	if !e.Done || e.Title != "Dentist" || e.Date != "2018-12-19" || e.Rev != 2 || !e.Updated.After(e.Created) {
 		t.Errorf("after PATCH: %+v", e)
 	}
-	w.do("PATCH", path, `{"done":true}`).want(200, "").has("ETag", `"7.2"`).has("Todod-Index", "2") // changes nothing
+	w.do("PATCH", path, `{"done":true}`).want(200, "").has("ETag", `"7.2"`).has("Todod-Index", "2").lacks("Todod-Rev") // changes nothing
 	w.do("PATCH", path, `{}`).want(200, "").has("ETag", `"7.2"`)
 
 	e = api.Entry{}
@@ -42,10 +42,10 @@ func TestTheLifeOfAnEntry(t *testing.T) {
 		t.Errorf("after PUT: %+v", e)
 	}
 
-	w.do("DELETE", path, "").want(204, "").has("Todod-Index", "5")
+	w.do("DELETE", path, "").want(204, "").has("Todod-Index", "5").has("Todod-Rev", "5")
 	w.do("GET", path, "").problem(api.CodeNotFound, "")
 	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
-		w.do(method, path, `{"title":"x"}`).problem(api.CodeNotFound, "not_applied").has("Todod-Index", "5")
+		w.do(method, path, `{"title":"x"}`).problem(api.CodeNotFound, "not_applied").has("Todod-Index", "5").lacks("Todod-Rev")
 	}
 	w.add("bob", "again", "").has("Location", "/v1/lists/bob/entries/2") // an id is never used again
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -224,7 +225,11 @@ func (req *request) write(cmd todo.Command) (res fsm.Result, err error) {
 		return res, err
 	}
 	h := req.w.Header()
-	h["Todod-Index"] = []string{strconv.FormatUint(res.Rev, 10)}
+	rev := []string{strconv.FormatUint(res.Rev, 10)}
+	h["Todod-Index"] = rev
+	if res.Code == todo.OK && slices.ContainsFunc(res.Items, func(it todo.Item) bool { return it.Changed }) {
+		h["Todod-Rev"] = rev
+	}
 	if res.Replayed {
 		h["Idempotency-Replayed"] = isTrue
 	}

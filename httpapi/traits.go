@@ -85,7 +85,7 @@ func (r *route) headers() (names []string) {
 		names = append(names, "Todod-Consistency", "Todod-Last-Contact")
 	}
 	if r.how&writes != 0 {
-		names = append(names, "Idempotency-Replayed")
+		names = append(names, "Todod-Rev", "Idempotency-Replayed")
 	}
 	return names
 }
@@ -134,6 +134,7 @@ var answerHeaders = []openapi.Parameter{
 	{Name: "ETag", Schema: &openapi.Schema{Type: openapi.Types{"string"}, Examples: []any{`"7.42"`}}, Description: "The entity tag of what was read or written. It is opaque."},
 	{Name: "Location", Schema: &openapi.Schema{Type: openapi.Types{"string"}, Examples: []any{"/v1/lists/bob/entries/1"}}, Description: "The path of what was made."},
 	{Name: "Todod-Index", Schema: &openapi.Schema{Type: openapi.Types{"integer"}, Format: "uint64", Minimum: openapi.Int(0)}, Description: "The rev that the answer reflects."},
+	{Name: "Todod-Rev", Schema: &openapi.Schema{Type: openapi.Types{"integer"}, Format: "uint64", Minimum: openapi.Int(1)}, Description: "The rev that the write made, which can be undone. Not sent where it changed nothing."},
 	{Name: "Todod-Consistency", Schema: &openapi.Schema{Type: openapi.Types{"string"}, Enum: []any{"linearizable", "stale"}}, Description: "The level of consistency that was given."},
 	{Name: "Todod-Last-Contact", Schema: &openapi.Schema{Type: openapi.Types{"integer"}, Format: "int64", Minimum: openapi.Int(-1)}, Description: "With stale: ms since the node heard from a leader, 0 on the leader, -1 for never."},
 	{Name: "Idempotency-Replayed", Schema: &openapi.Schema{Type: openapi.Types{"string"}, Enum: []any{"true"}}, Description: "The request was done before under its key; this is its answer again. A large body is not kept: then there is none."},

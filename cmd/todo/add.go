@@ -84,7 +84,7 @@ between double quotes, behind --, or all of it with --literal, is title and noth
 		if err != nil {
 			return err
 		}
-		a.rememberEntry(cmd, list, added, meta, "add")
+		a.remember(cmd, list, meta.Rev, "add "+added.Title)
 		a.began(cmd, begins, added.List)
 		return a.printEntry(cmd, "added", added)
 	})

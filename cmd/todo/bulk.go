@@ -36,20 +36,19 @@ func (b *bulk) asked() (bool, error) {
 // bulk does one thing to all entries that a filter chooses, as one change, and says which they were. A person is told first
 // how many, and asked.
 func (a *app) bulk(ctx context.Context, c *api.Client, cmd *cobra.Command, args []string, b bulk, do api.Bulk, what string, opt api.WriteOptions) (api.BulkResult, error) {
-	var res api.BulkResult
 	switch {
 	case opt.IfMatch != "":
-		return res, cli.UsageError("--if-match goes with one entry")
+		return api.BulkResult{}, cli.UsageError("--if-match goes with one entry")
 	case len(args) > 1:
-		return res, cli.UsageError("--filter goes with a list and no ids")
+		return api.BulkResult{}, cli.UsageError("--filter goes with a list and no ids")
 	}
 	list, err := a.oneList(args, false)
 	if err != nil {
-		return res, err
+		return api.BulkResult{}, err
 	}
 	do.Filter, opt.TZ = b.filter, zone(a.now())
 	do.DryRun = b.dry || asks(cmd, b.yes)
-	res, _, err = c.Bulk(ctx, list, do, opt)
+	res, meta, err := c.Bulk(ctx, list, do, opt)
 	if err != nil {
 		return res, err
 	}
@@ -61,12 +60,12 @@ func (a *app) bulk(ctx context.Context, c *api.Client, cmd *cobra.Command, args 
 		ctx, cancel := a.Bound(cmd.Context()) // a person takes their time
 		defer cancel()
 		do.DryRun = false
-		if res, _, err = c.Bulk(ctx, list, do, opt); err != nil {
+		if res, meta, err = c.Bulk(ctx, list, do, opt); err != nil {
 			return res, err
 		}
 	}
 	if !do.DryRun {
-		a.remember(cmd, list, res.Rev, fmt.Sprint(what, " ", b.filter))
+		a.remember(cmd, list, meta.Rev, fmt.Sprint(what, " ", b.filter))
 	}
 	if b.dry {
 		what = "would be " + what

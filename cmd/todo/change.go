@@ -58,31 +58,30 @@ func (a *app) doneOrNot(done bool, cmd *cobra.Command) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.rememberEntry(cmd, list, e, meta, what)
+			a.remember(cmd, list, meta.Rev, what+" "+e.Title)
 			if done && !e.Done { // it repeats
-				what = "done, and set anew:"
+				what = anew
 			}
 			return a.printEntry(cmd, what, e)
 		}
-		res, err := a.batch(ctx, c, list, ids, api.Command{Op: "patch", EntryPatch: api.EntryPatch{Done: &done}}, opt)
+		res, meta, err := a.batch(ctx, c, list, ids, api.Command{Op: "patch", EntryPatch: api.EntryPatch{Done: &done}}, opt)
 		if err != nil {
 			return err
 		}
-		a.remember(cmd, list, res.Rev, fmt.Sprint(what, " ", ids))
+		a.remember(cmd, list, meta.Rev, what+" "+ranges(ids))
 		return a.printBatch(cmd, what, res)
 	})
 	return cmd
 }
 
 // batch does the same to several entries, to all or to none.
-func (a *app) batch(ctx context.Context, c *api.Client, list string, ids []uint64, one api.Command, opt api.WriteOptions) (api.BatchResult, error) {
+func (a *app) batch(ctx context.Context, c *api.Client, list string, ids []uint64, one api.Command, opt api.WriteOptions) (api.BatchResult, api.Meta, error) {
 	var b api.Batch
 	for _, id := range ids {
 		one.List, one.ID = list, id
 		b.Commands = append(b.Commands, one)
 	}
-	res, _, err := c.Batch(ctx, b, opt)
-	return res, err
+	return c.Batch(ctx, b, opt)
 }
 
 // gone is what is told of something that is no longer there.
@@ -140,18 +139,18 @@ func (a *app) rmCommand() *cobra.Command {
 		case purge:
 			return a.purge(c, cmd, list, ids, many.yes, opt)
 		case len(ids) > 1:
-			res, err := a.batch(ctx, c, list, ids, api.Command{Op: "delete"}, opt)
+			res, meta, err := a.batch(ctx, c, list, ids, api.Command{Op: "delete"}, opt)
 			if err != nil {
 				return err
 			}
-			a.remember(cmd, list, res.Rev, fmt.Sprint("rm ", ids))
+			a.remember(cmd, list, meta.Rev, "rm "+ranges(ids))
 			return a.printBatch(cmd, "removed", res)
 		}
 		meta, err := c.DeleteEntry(ctx, list, ids[0], opt)
 		if err != nil {
 			return err
 		}
-		a.remember(cmd, list, meta.Index, fmt.Sprint("rm ", ids))
+		a.remember(cmd, list, meta.Rev, "rm "+ranges(ids))
 		return a.printGone(cmd, fmt.Sprintf("removed %s %d", cli.Safe(list), ids[0]), gone{list, ids[0]})
 	})
 	return cmd
@@ -176,6 +175,7 @@ func (a *app) purge(c *api.Client, cmd *cobra.Command, list string, ids []uint64
 			return err
 		}
 		opt.Key = "" // one key is for one request
+		a.forget(cmd, list, "rm --purge "+ranges(ids))
 	}
 	return nil
 }
@@ -204,6 +204,7 @@ func (a *app) removeList(ctx context.Context, c *api.Client, cmd *cobra.Command,
 	if _, err := c.DeleteList(ctx, list, opt); err != nil {
 		return err
 	}
+	a.forget(cmd, list, "rm --all")
 	return a.printGone(cmd, "removed the list "+cli.Safe(list), gone{List: list})
 }
 

@@ -103,14 +103,17 @@ func (a *app) filterCommand() *cobra.Command {
 first: ! (not), & or nothing (and), | (or), with parentheses. The terms:
 
   done  open  overdue                    overdue: open, and due before now
-  due<today+7  date>=2026-11-28          also <= = != >; a day is a date, today, tomorrow, yesterday or the next
-  created<monday  updated  completed     monday ... sunday (today if it is one), and + or - days (7) or weeks (1w)
+  due<today+7  date>=2026-11-28          also <= = != >; a day is a date, today,
+  created<monday  updated  completed     tomorrow, yesterday or the next monday ...
+                                         sunday, and + or - days (7) or weeks (1w)
   today  tomorrow  yesterday             due on that day
   p1 ... p9  p0  p<=3  priority>5        1 is the highest; p0 has none
   #home  #"next week"  tag:home          a tag
-  has:notes  no:date                     date due time tag priority notes repeat remind parent sub completed uid
+  has:notes  no:date                     date due time tag priority notes repeat
+                                         remind parent sub completed uid
   parent:7  parent:0  id<=20             below entry 7; below none
-  milk  "oat milk"  title:milk  notes:x  a text anywhere in title, notes and tags, or in one of them
+  milk  "oat milk"                       a text in title, notes or tags
+  title:milk  notes:milk                 ... or in one of them
 
 Case and accents make no difference in texts and tags.`,
 		Example: `  todo filter 'due<today+7 & #home & !done | p1'

@@ -88,7 +88,7 @@ which they are, and asks.`,
 		if err != nil {
 			return err
 		}
-		a.rememberEntry(cmd, list, e, meta, "edit")
+		a.remember(cmd, list, meta.Rev, "edit "+e.Title)
 		return a.printEntry(cmd, "changed", e)
 	})
 	return cmd
@@ -101,7 +101,7 @@ func (a *app) retag(ctx context.Context, c *api.Client, cmd *cobra.Command, list
 		return cli.UsageError("--add-tag and --remove-tag go without --file and --if-match")
 	}
 	do.Filter, opt.TZ = fmt.Sprint("id=", id), zone(a.now())
-	res, _, err := c.Bulk(ctx, list, do, opt)
+	res, meta, err := c.Bulk(ctx, list, do, opt)
 	if err != nil {
 		return err
 	}
@@ -112,9 +112,7 @@ func (a *app) retag(ctx context.Context, c *api.Client, cmd *cobra.Command, list
 	case err != nil:
 		return err
 	}
-	if len(res.IDs) > 0 {
-		a.remember(cmd, list, res.Rev, "edit "+e.Title)
-	}
+	a.remember(cmd, list, meta.Rev, "edit "+e.Title)
 	return a.printEntry(cmd, "changed", e)
 }
 
@@ -162,7 +160,7 @@ func (a *app) editText(ctx context.Context, c *api.Client, cmd *cobra.Command, l
 	if !kept {
 		os.Remove(file)
 	}
-	a.rememberEntry(cmd, list, e, meta, "edit")
+	a.remember(cmd, list, meta.Rev, "edit "+e.Title)
 	return a.printEntry(cmd, "changed", e)
 }
 

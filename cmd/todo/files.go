@@ -175,6 +175,9 @@ file can be brought in again: after a failure too. --dry-run says what would be 
 			return nothingStored(err)
 		}
 		a.began(cmd, begins && report.Rev > 0, report.List)
+		if report.Rev > 0 {
+			a.forget(cmd, report.List, "import "+args[1])
+		}
 		return a.printReport(cmd, report)
 	}
 	return cmd
@@ -182,10 +185,19 @@ file can be brought in again: after a failure too. --dry-run says what would be 
 
 // source is a file, or what comes in: that is kept, for it may have to be sent again.
 func source(cmd *cobra.Command, file string) (io.ReadSeeker, error) {
+	in := cmd.InOrStdin()
 	if file != "-" {
-		return os.Open(file)
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
+			return f, err
+		}
+		defer f.Close()
+		in = f // a pipe, which says things once
 	}
-	all, err := io.ReadAll(cmd.InOrStdin())
+	all, err := io.ReadAll(in)
 	return bytes.NewReader(all), err
 }
 

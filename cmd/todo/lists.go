@@ -126,8 +126,12 @@ colour, the order in which it is printed, another name. A list that is archived 
 		if err != nil {
 			return err
 		}
-		if meta.Index == l.Rev {
-			a.remember(cmd, l.Name, l.Rev, "list "+l.Name)
+		switch {
+		case meta.Rev == 0:
+		case p.Name != nil:
+			a.forget(cmd, l.Name, "the list "+list+" got another name")
+		default:
+			a.remember(cmd, l.Name, meta.Rev, "list "+l.Name)
 		}
 		return a.printLists(cmd, l, []api.List{l})
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -61,15 +60,15 @@ one is told where it went.`,
 			if err != nil {
 				return err
 			}
-			a.rememberEntry(cmd, list, e, meta, op)
+			a.remember(cmd, list, meta.Rev, op+" "+e.Title)
 			a.began(cmd, begins, e.List)
 			return a.printEntry(cmd, what, e)
 		}
-		res, err := a.batch(ctx, c, list, ids, api.Command{Op: op, To: to}, opt)
+		res, meta, err := a.batch(ctx, c, list, ids, api.Command{Op: op, To: to}, opt)
 		if err != nil {
 			return err
 		}
-		a.remember(cmd, list, res.Rev, fmt.Sprint(op, " ", ids))
+		a.remember(cmd, list, meta.Rev, op+" "+ranges(ids))
 		a.began(cmd, begins, to)
 		return a.printBatch(cmd, what, res)
 	})
@@ -123,7 +122,7 @@ func (a *app) orderCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.rememberEntry(cmd, list, e, meta, "order")
+			a.remember(cmd, list, meta.Rev, "order "+e.Title)
 			return a.printEntry(cmd, "placed", e)
 		}
 		var b api.Batch
@@ -134,11 +133,11 @@ func (a *app) orderCommand() *cobra.Command {
 			}
 			b.Commands = append(b.Commands, api.Command{Op: "place", List: list, ID: id, Place: &place})
 		}
-		res, _, err := c.Batch(ctx, b, opt)
+		res, meta, err := c.Batch(ctx, b, opt)
 		if err != nil {
 			return err
 		}
-		a.remember(cmd, list, res.Rev, fmt.Sprint("order ", ids))
+		a.remember(cmd, list, meta.Rev, "order "+ranges(ids))
 		return a.printBatch(cmd, "placed", res)
 	})
 	return cmd

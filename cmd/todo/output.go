@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"todod/cmd/internal/cli"
 	"todod/cmd/todo/show"
@@ -110,7 +109,7 @@ func (a *app) printEntries(cmd *cobra.Command, whole any, entries []api.Entry, t
 // layout is how entries are shown at the terminal, if there is one.
 func (a *app) layout(cmd *cobra.Command, entries []api.Entry) show.Options {
 	opt := show.Options{Now: a.now(), Paint: cli.Paint(cmd.OutOrStdout(), a.env)}
-	if width, _, ok := size(cmd.OutOrStdout()); ok {
+	if width, _, ok := cli.Size(cmd.OutOrStdout()); ok {
 		opt.Width = width
 	}
 	opt.Lists = a.everywhere
@@ -120,19 +119,10 @@ func (a *app) layout(cmd *cobra.Command, entries []api.Entry) show.Options {
 	return opt
 }
 
-// size is how many columns and lines a terminal has.
-func size(w io.Writer) (width, height int, ok bool) {
-	if !cli.Terminal(w) {
-		return 0, 0, false
-	}
-	width, height, err := term.GetSize(int(w.(*os.File).Fd()))
-	return width, height, err == nil && width > 0
-}
-
 // page shows what is longer than the terminal in a pager: PAGER, or less if it is there. PAGER=cat for none.
 func (a *app) page(cmd *cobra.Command, text func(w io.Writer) error) error {
 	w := cmd.OutOrStdout()
-	_, height, ok := size(w)
+	_, height, ok := cli.Size(w)
 	if !ok || !cli.Terminal(cmd.InOrStdin()) || a.env("TERM") == "dumb" {
 		return text(w)
 	}
@@ -202,6 +192,9 @@ func describe(e api.Entry) string {
 	return b.String()
 }
 
+// anew is what is said of one that repeats and was done.
+const anew = "done, and set anew:"
+
 // printEntry says what became of an entry.
 func (a *app) printEntry(cmd *cobra.Command, what string, e api.Entry) error {
 	return a.printEntries(cmd, e, []api.Entry{e}, func(w io.Writer) error {
@@ -210,7 +203,7 @@ func (a *app) printEntry(cmd *cobra.Command, what string, e api.Entry) error {
 	})
 }
 
-// printBatch says what became of several entries.
+// printBatch says what became of several entries: what was done to them, or how they are now.
 func (a *app) printBatch(cmd *cobra.Command, what string, res api.BatchResult) error {
 	if a.Output == "json" {
 		return cli.PrintJSON(cmd.OutOrStdout(), res)
@@ -221,20 +214,24 @@ func (a *app) printBatch(cmd *cobra.Command, what string, res api.BatchResult) e
 		e := api.Entry{List: r.List, ID: r.ID}
 		switch {
 		case r.ID == 0:
-			lines = append(lines, "the list "+cli.Safe(r.List))
+			lines = append(lines, what+" the list "+cli.Safe(r.List))
 			continue
 		case r.Entry != nil:
 			e = *r.Entry
 		}
-		line := describe(e)
-		if e.Title == "" { // it is gone
-			line = fmt.Sprintf("%s %d", cli.Safe(e.List), e.ID)
+		entries = append(entries, e)
+		switch {
+		case r.Entry == nil:
+			lines = append(lines, fmt.Sprintf("removed %s %d", cli.Safe(e.List), e.ID))
+		case what == "done" && !e.Done:
+			lines = append(lines, anew+" "+describe(e))
+		default:
+			lines = append(lines, what+" "+describe(e))
 		}
-		entries, lines = append(entries, e), append(lines, line)
 	}
 	return a.printEntries(cmd, res, entries, func(w io.Writer) error {
 		for _, line := range lines {
-			if _, err := fmt.Fprintf(w, "%s %s\n", what, line); err != nil {
+			if _, err := fmt.Fprintln(w, line); err != nil {
 				return err
 			}
 		}

@@ -60,6 +60,7 @@ func newRoot(env func(string) string, config config) *cobra.Command {
 
 Every flag can be given in the environment too: --server as TODO_SERVER. Some
 are settings of a file as well, see 'todo config --help'.
+
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 no leader or
 unreachable (try again later), 6 not allowed.`,
 		Example: `  todo add bob "Dentist tomorrow 9am #health p1 every 6 months"

@@ -20,7 +20,7 @@ func (a *app) searchCommand() *cobra.Command {
 	var opt api.ReadOptions
 	var done bool
 	cmd := &cobra.Command{
-		Use: "search WORD...", Short: "print the entries of all lists that have these words in title, notes or tags, the best first",
+		Use: "search WORD...", Short: "print the entries that have these words in title, notes or tags, the best first",
 		Long: `Looks in all lists, or in that of --list, for entries that have all the words, or words that begin so, in title,
 notes or tags. Case and accents make no difference. At a terminal the words are marked, and a line of the notes
 is shown where a word stands only there. 'todo filter' finds texts within words.`,

@@ -64,14 +64,14 @@ func (a *app) restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.rememberEntry(cmd, list, e, meta, "restore")
+			a.remember(cmd, list, meta.Rev, "restore "+e.Title)
 			return a.printEntry(cmd, "restored", e)
 		}
-		res, err := a.batch(ctx, c, list, ids, api.Command{Op: "restore"}, opt)
+		res, meta, err := a.batch(ctx, c, list, ids, api.Command{Op: "restore"}, opt)
 		if err != nil {
 			return err
 		}
-		a.remember(cmd, list, res.Rev, "restore "+fmt.Sprint(ids))
+		a.remember(cmd, list, meta.Rev, "restore "+ranges(ids))
 		return a.printBatch(cmd, "restored", res)
 	})
 	return cmd

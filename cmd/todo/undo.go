@@ -22,8 +22,9 @@ import (
 type last struct {
 	Servers string    `json:"servers"` // the addresses of the group, sorted
 	List    string    `json:"list"`
-	Rev     uint64    `json:"rev"`
+	Rev     uint64    `json:"rev"` // 0: it cannot be undone
 	What    string    `json:"what"`
+	Undone  bool      `json:"undone,omitempty"` // Rev undid it
 	At      time.Time `json:"at"`
 }
 
@@ -47,14 +48,25 @@ func (a *app) lastChanges() []last {
 	return all
 }
 
-// remember keeps the rev of a change to a list for 'todo undo'. That it cannot be kept is told with --verbose: the
-// change itself was made.
+// remember keeps the rev that a change made for 'todo undo'; 0 is that of one that changed nothing.
 func (a *app) remember(cmd *cobra.Command, list string, rev uint64, what string) {
-	if rev == 0 || a.stateFile() == "" {
+	if rev > 0 {
+		a.keep(cmd, last{List: list, Rev: rev, What: what})
+	}
+}
+
+// forget keeps that the last change to a list is one that is not undone: what was changed before it is no longer meant.
+func (a *app) forget(cmd *cobra.Command, list, what string) {
+	a.keep(cmd, last{List: list, What: what})
+}
+
+// keep keeps the last change to a list. That it cannot be kept is told with --verbose: the change itself was made.
+func (a *app) keep(cmd *cobra.Command, now last) {
+	if a.stateFile() == "" {
 		return
 	}
-	now := last{a.servers(), list, rev, what, a.now().UTC()}
-	all := slices.DeleteFunc(a.lastChanges(), func(l last) bool { return l.Servers == now.Servers && l.List == list })
+	now.Servers, now.At = a.servers(), a.now().UTC()
+	all := slices.DeleteFunc(a.lastChanges(), func(l last) bool { return l.Servers == now.Servers && l.List == now.List })
 	all = slices.Insert(all, 0, now)
 	content, err := json.Marshal(all[:min(len(all), maxLast)])
 	if err == nil {
@@ -65,22 +77,14 @@ func (a *app) remember(cmd *cobra.Command, list string, rev uint64, what string)
 	}
 }
 
-// rememberEntry is remember for a change that an entry came out of. One that changed nothing left the entry with a rev
-// that somebody else may have made: the rev of the answer is then another one.
-func (a *app) rememberEntry(cmd *cobra.Command, list string, e api.Entry, meta api.Meta, what string) {
-	if meta.Index == e.Rev {
-		a.remember(cmd, list, e.Rev, what+" "+e.Title)
-	}
-}
-
 func (a *app) undoCommand() *cobra.Command {
 	var rev uint64
 	var opt api.WriteOptions
 	cmd := &cobra.Command{
 		Use: "undo [LIST]", Short: "undo the last change that you made to a list, or to any",
 		Long: `Undoes the last change that was made from here to a list, or with no list to any. It is refused where
-an entry was changed again since by somebody else. Undoing twice does it again. --rev names another change: 'todo history'
-shows them.`,
+an entry was changed again since by somebody else, and after what is never undone: an import, what was deleted for good,
+another name of a list. Undoing twice does it again. --rev names another change: 'todo history' shows them.`,
 		Example: "  todo undo\n  todo undo bob\n  todo undo --rev 42",
 		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: a.listNames,
 	}
@@ -102,16 +106,25 @@ shows them.`,
 			}
 			what = a.lastChanges()[i]
 		}
-		res, _, err := c.Undo(ctx, what.Rev, opt)
+		if what.Rev == 0 {
+			return &cli.Error{Code: cli.Conflict, Err: fmt.Errorf("the last change from here cannot be undone: %s; 'todo history' shows the revs of others", what.What)}
+		}
+		res, meta, err := c.Undo(ctx, what.Rev, opt)
 		if err != nil {
 			return err
 		}
 		for _, r := range res.Results {
 			what.List = cmp.Or(what.List, r.List)
 		}
-		a.remember(cmd, what.List, res.Rev, "undo "+what.What)
+		did := "undid"
+		if what.Undone = !what.Undone; !what.Undone {
+			did = "did again"
+		}
+		if what.Rev = meta.Rev; meta.Rev > 0 {
+			a.keep(cmd, what)
+		}
 		if what.What != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "undid: %s\n", cli.Safe(what.What))
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", did, cli.Safe(what.What))
 		}
 		return a.printBatch(cmd, "now", res)
 	})

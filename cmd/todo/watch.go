@@ -89,6 +89,7 @@ func (a *app) printChange(cmd *cobra.Command, change api.Change) error {
 func said(item api.BatchChange) string {
 	what := map[string]string{
 		"add": "added", "put": "changed", "patch": "changed", "delete": "removed", "delete_list": "removed the list", "move": "moved", "copy": "copied", "place": "placed",
+		"restore": "restored", "purge": "removed for good", "patch_list": "changed the list",
 	}[item.Op]
 	if what == "" {
 		what = cli.Safe(item.Op)

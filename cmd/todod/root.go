@@ -23,6 +23,7 @@ func newRoot(env func(string) string) *cobra.Command {
 whoever operates it.
 
 Every flag can be given in the environment too: --http as TODOD_HTTP.
+
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 no leader or
 unreachable (try again later), 6 not allowed.`,
 		Example: `  todod serve                                   # a group of one, in ./data

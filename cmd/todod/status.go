@@ -232,7 +232,10 @@ func diskOf(m api.Member) string {
 func eventsCommand() *cobra.Command {
 	var conn cli.Connection
 	cmd := &cobra.Command{
-		Use: "events", Short: "follow the group until Ctrl-C: node_down, node_up, leader_changed, member_added, member_removed, node_dead, disk_ok, disk_low, disk_stalled, diverged, agreed, snapshot_loop, backup_made, backup_failed",
+		Use: "events", Short: "follow the group until Ctrl-C: nodes that go and come, leaders, members, disks, backups",
+		Long: `Follows the group until Ctrl-C: node_down, node_up, leader_changed, member_added, member_removed, node_dead, disk_ok,
+disk_low, disk_stalled, diverged, agreed, snapshot_loop, backup_made, backup_failed. What happened while it moved
+from one node to the next is not told.`,
 		Example: "  todod events\n  todod events --output json | jq .node",
 		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}

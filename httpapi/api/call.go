@@ -33,6 +33,7 @@ type Meta struct {
 	Addr        string        // the node that answered
 	ETag        string        // of what was read or written
 	Index       uint64        // Todod-Index: the rev the answer reflects
+	Rev         uint64        // Todod-Rev: the rev that a write made; 0 if it changed nothing
 	Consistency string        // the level that was given to a read
 	LastContact time.Duration // of a stale read: since that node heard from a leader; -1 if never
 	Replayed    bool          // the answer to an earlier request with the same key
@@ -246,6 +247,7 @@ func retryAfter(s string) time.Duration {
 func readMeta(node string, h http.Header) Meta {
 	m := Meta{Addr: node, ETag: h.Get("ETag"), Consistency: h.Get("Todod-Consistency"), Replayed: h.Get("Idempotency-Replayed") == "true"}
 	m.Index, _ = strconv.ParseUint(h.Get("Todod-Index"), 10, 64)
+	m.Rev, _ = strconv.ParseUint(h.Get("Todod-Rev"), 10, 64)
 	if ms, err := strconv.ParseInt(h.Get("Todod-Last-Contact"), 10, 64); err == nil {
 		m.LastContact = time.Duration(ms) * time.Millisecond
 		if ms < 0 {

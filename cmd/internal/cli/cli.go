@@ -85,6 +85,9 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	return code
 }
 
+// maxHelp is how wide help is at most: longer lines are hard to read.
+const maxHelp = 100
+
 // prepare sets up the tree of commands: flags from the environment, and a note of when
 // a command begins.
 func (p Program) prepare(begun *bool) {
@@ -95,8 +98,14 @@ func (p Program) prepare(begun *bool) {
 	root.SilenceUsage, root.SilenceErrors, root.DisableSuggestions = true, true, true
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(versionCommand(), completionCommand(), manCommand())
+	width := maxHelp
+	if columns, _, ok := Size(p.Out); ok {
+		width = min(columns, maxHelp)
+	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprint(".FlagUsagesWrapped ", width)))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.FromEnv(cmd) }
 	each(root, func(cmd *cobra.Command) {
+		cmd.Long = Reflow(cmd.Long, width)
 		run := cmd.RunE
 		if run == nil {
 			return

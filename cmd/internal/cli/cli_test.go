@@ -95,6 +95,20 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// Paragraphs are filled, what is set in stays.
+func TestReflow(t *testing.T) {
+	const text = "Prints what there is\nof a list, 日本 too.\n\n  as it is      stays\nand goes on here"
+	for width, want := range map[int]string{
+		100: "Prints what there is of a list, 日本 too.\n\n  as it is      stays\nand goes on here",
+		20:  "Prints what there is\nof a list, 日本 too.\n\n  as it is      stays\nand goes on here",
+		9:   "Prints\nwhat\nthere is\nof a\nlist,\n日本 too.\n\n  as it is      stays\nand goes\non here",
+	} {
+		if got := Reflow(text, width); got != want {
+			t.Errorf("%d columns:\n%s", width, got)
+		}
+	}
+}
+
 // The exit codes that README names.
 func TestCode(t *testing.T) {
 	answer := func(code api.Code) error {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
 )
 
 // PrintJSON writes v on one line; what is harmful or not seen stays escaped, which is the same JSON.
@@ -35,6 +36,15 @@ func PrintJSON(w io.Writer, v any) error {
 func Terminal(f any) bool {
 	file, ok := f.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
+}
+
+// Size is how many columns and lines a terminal has.
+func Size(w io.Writer) (width, height int, ok bool) {
+	if !Terminal(w) {
+		return 0, 0, false
+	}
+	width, height, err := term.GetSize(int(w.(*os.File).Fd()))
+	return width, height, err == nil && width > 0
 }
 
 // Paint returns a function that colours text for w with an SGR code such as "1;31". It leaves the

@@ -129,6 +129,27 @@ func Cut(s string, width int) string {
 // Pad is a safe text with spaces up to width columns.
 func Pad(s string, width int) string { return s + strings.Repeat(" ", max(0, width-Width(s))) }
 
+// Reflow fills the paragraphs of a text up to width columns. Lines that are set in stay as they are, and part paragraphs as
+// empty ones do.
+func Reflow(text string, width int) string {
+	var out []string
+	open := false // the last line is of a paragraph that goes on
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" || line[0] == ' ' {
+			out, open = append(out, line), false
+			continue
+		}
+		for word := range strings.FieldsSeq(line) {
+			if last := len(out) - 1; open && Width(out[last])+1+Width(word) <= width {
+				out[last] += " " + word
+				continue
+			}
+			out, open = append(out, word), true
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
 // Table writes rows in columns. The cells are made safe.
 func Table(w io.Writer, rows [][]string) error {
 	var widths []int

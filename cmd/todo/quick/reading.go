@@ -21,6 +21,7 @@ type reading struct {
 	hasPrio  bool
 
 	rule string
+	ends bool // rule says when
 	done bool
 	fits func(day time.Time) bool // which days a repeat may begin on; nil: any
 }
@@ -31,7 +32,7 @@ func (r reading) run(w []string) (reading, bool) {
 	if len(w) == 0 {
 		return r, r.phrases > 0 || r.hasPrio
 	}
-	for _, phrase := range []func(*reading, []string) int{(*reading).readRepeat, (*reading).readDay, (*reading).readClock} {
+	for _, phrase := range []func(*reading, []string) int{(*reading).readRepeat, (*reading).readEnd, (*reading).readDay, (*reading).readClock} {
 		next := r
 		if n := phrase(&next, w); n > 0 {
 			next.phrases++

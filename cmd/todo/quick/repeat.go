@@ -24,53 +24,49 @@ func (r *reading) readRepeat(w []string) int {
 	}
 	r.loose = true
 	if freq, ok := adverbs[w[0]]; ok {
-		return r.ends("FREQ="+freq, w, 1)
+		r.rule = "FREQ=" + freq
+		return 1
 	}
 	if w[0] != "every" && w[0] != "every!" || len(w) < 2 {
 		return 0
 	}
 	r.done = w[0] == "every!"
 	for _, form := range []func(*reading, []string) (string, int){
-		(*reading).nthWeekday, (*reading).listed, (*reading).monthDays, (*reading).yearDay, (*reading).interval,
+		(*reading).nthWeekday, (*reading).interval, (*reading).listed, (*reading).monthDays, (*reading).yearDay,
 	} {
 		next := *r
-		rule, n := form(&next, w[1:])
-		if n == 0 {
-			continue
-		}
-		if n = next.ends(rule, w, n+1); n > 0 {
+		if rule, n := form(&next, w[1:]); n > 0 {
+			next.rule = rule
 			*r = next
-			return n
+			return n + 1
 		}
 	}
 	return 0
 }
 
-// ends reads when a repeat ends, if that is said, and sets its rule.
-func (r *reading) ends(rule string, w []string, n int) int {
-	switch at(w, n) {
-	case "until", "till":
+// readEnd reads when a repeat that was read before ends: "until 31 Jan", "10 times".
+func (r *reading) readEnd(w []string) int {
+	switch {
+	case r.rule == "" || r.ends:
+		return 0
+	case len(w) > 1 && (w[0] == "until" || w[0] == "till"):
 		end := reading{now: r.now}
-		if n+1 == len(w) {
+		n := end.readDay(w[1:])
+		if n == 0 || end.hasClock {
 			return 0
 		}
-		more := end.readDay(w[n+1:])
-		if more == 0 || end.hasClock {
-			return 0
-		}
-		rule += ";UNTIL=" + end.day.Format("20060102")
-		n += 1 + more
-	default:
-		if count, ok := number(at(w, n)); ok && count > 0 && at(w, n+1) == "times" {
-			rule += ";COUNT=" + strconv.Itoa(count)
-			n += 2
+		r.rule, r.ends = r.rule+";UNTIL="+end.day.Format("20060102"), true
+		return n + 1
+	case at(w, 1) == "times":
+		if count, ok := number(w[0]); ok && count > 0 {
+			r.rule, r.ends = r.rule+";COUNT="+strconv.Itoa(count), true
+			return 2
 		}
 	}
-	r.rule = rule
-	return n
+	return 0
 }
 
-// interval reads "day", "2 weeks", "other month", and the days that follow.
+// interval reads "day", "2 weeks", "2nd week", "other month", and the days that follow.
 func (r *reading) interval(w []string) (string, int) {
 	count, n := 1, 0
 	if w[0] == "other" {
@@ -78,6 +74,10 @@ func (r *reading) interval(w []string) (string, int) {
 	} else if c, ok := number(w[0]); ok {
 		count, n = c, 1
 	} else if c, ok := small[w[0]]; ok && w[0] != "a" && w[0] != "an" {
+		count, n = c, 1
+	} else if c, ok := ordinal(w[0]); ok && c > 1 {
+		count, n = c, 1
+	} else if c := places[w[0]]; c > 1 {
 		count, n = c, 1
 	}
 	unit := at(w, n)

@@ -151,7 +151,7 @@ func (m *model) watch(since string, send func(tea.Msg)) {
 func (m *model) write(says string, do func(ctx context.Context) (api.Meta, error)) tea.Cmd {
 	return m.change(func(ctx context.Context) wrote {
 		meta, err := do(ctx)
-		return wrote{says: says, rev: meta.Index, err: err}
+		return wrote{says: says, rev: meta.Rev, err: err}
 	})
 }
 
@@ -180,7 +180,7 @@ func (m *model) add(text string) tea.Cmd {
 	in := api.NewEntry{Title: e.Title, Date: e.Date, More: api.More{Time: e.Time, Priority: e.Priority, Tags: e.Tags, Repeat: e.Repeat, RepeatFrom: e.RepeatFrom}}
 	return m.change(func(ctx context.Context) wrote {
 		got, meta, err := m.client.AddEntry(ctx, list, in, api.WriteOptions{})
-		return wrote{says: "added " + got.Title, added: &got, rev: meta.Index, err: err}
+		return wrote{says: "added " + got.Title, added: &got, rev: meta.Rev, err: err}
 	})
 }
 

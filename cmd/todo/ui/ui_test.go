@@ -132,6 +132,9 @@ func (n *node) answer(w http.ResponseWriter, r *http.Request) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	w.Header().Set("Todod-Index", strconv.FormatUint(n.rev, 10))
+	if r.Method != http.MethodGet {
+		w.Header().Set("Todod-Rev", strconv.FormatUint(n.rev, 10))
+	}
 	w.Header().Set("Content-Type", "application/json")
 	n.queries = append(n.queries, r.Method+" "+r.URL.String())
 	var out any = api.Entry{}
