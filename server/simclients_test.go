@@ -162,7 +162,10 @@ func (w *world) write(client int, id, key string, ops []todo.Op) error {
 	for tries := 0; ; tries++ {
 		n := w.node(id)
 		if n == nil {
-			return fmt.Errorf("%s is down", id)
+			if tries == 0 { // an earlier try may have arrived
+				err = fmt.Errorf("%s is down", id)
+			}
+			break
 		}
 		res, err = n.Write(context.Background(), todo.Command{Ops: ops, Batch: len(ops) > 1}, WriteOptions{Key: key})
 		if err == nil {

@@ -18,6 +18,7 @@ type simNet struct {
 	mu        sync.Mutex
 	changed   *sync.Cond // who listens and who may reach whom; each end of a connection has its own
 	listeners map[string]*simListener
+	dead      map[string]bool    // addresses that dial nobody until they listen again
 	cut       map[[2]string]bool // from, to: one direction
 	refuse    map[[2]string]bool // from, to: a dial that finds nobody
 	conns     map[*simConn]bool
@@ -26,7 +27,7 @@ type simNet struct {
 }
 
 func newSimNet() *simNet {
-	n := &simNet{listeners: map[string]*simListener{}, cut: map[[2]string]bool{}, refuse: map[[2]string]bool{}, conns: map[*simConn]bool{}}
+	n := &simNet{listeners: map[string]*simListener{}, dead: map[string]bool{}, cut: map[[2]string]bool{}, refuse: map[[2]string]bool{}, conns: map[*simConn]bool{}}
 	n.changed = sync.NewCond(&n.mu)
 	return n
 }
@@ -43,6 +44,7 @@ func (n *simNet) listen(addr string) *simListener {
 	defer n.mu.Unlock()
 	l := &simListener{net: n, addr: addr}
 	n.listeners[addr] = l
+	delete(n.dead, addr)
 	return l
 }
 
@@ -95,7 +97,7 @@ func (n *simNet) dial(ctx context.Context, from, to string) (net.Conn, error) {
 		return nil, ctx.Err()
 	}
 	l := n.listeners[to]
-	if l == nil || n.refuse[[2]string{from, to}] {
+	if l == nil || n.dead[from] || n.refuse[[2]string{from, to}] {
 		return nil, &net.OpError{Op: "dial", Net: "sim", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	}
 	a, b := n.conn(from, to), n.conn(to, from)
@@ -186,10 +188,11 @@ func (n *simNet) heal() {
 	n.tellAll()
 }
 
-// kill ends all that an address has open, as the end of its process would.
+// kill ends all that an address has open, as the end of its process would: what it does from here on nobody hears of.
 func (n *simNet) kill(addr string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.dead[addr] = true
 	if l := n.listeners[addr]; l != nil {
 		l.closed = true
 		delete(n.listeners, addr)
