@@ -75,6 +75,14 @@ func (s *sim) node(id string) *Node {
 	return s.live[id]
 }
 
+// engine of a node, nil also for a node that is down.
+func (s *sim) engine(id string) *engine {
+	if n := s.node(id); n != nil {
+		return n.engine()
+	}
+	return nil
+}
+
 // start starts a node, anew or again; addresses are its name.
 func (s *sim) start(id string, set func(*Config)) (*Node, error) {
 	s.mu.Lock()

@@ -101,8 +101,8 @@ func (w *world) doBeside(word, id string) {
 	case "join":
 		w.join()
 	case "remove":
-		at := w.node(w.any(w.running()))
-		if len(w.gone)+len(w.wiped) == 0 { // one in a story
+		at := w.node(w.any(append(w.running(), id)))
+		if at != nil && len(w.gone)+len(w.wiped) == 0 { // one in a story
 			w.gone[id] = true
 			w.deeds.Go(func() { w.tellOf("remove: %s", problem(at.RemoveMember(context.Background(), id))) })
 		}
@@ -314,7 +314,7 @@ func (w *world) joins(c *Config) {
 
 // snapshot has a node take one and cut its log down to nothing.
 func (w *world) snapshot(id string) {
-	e := w.node(id).engine()
+	e := w.engine(id)
 	if e == nil {
 		return
 	}
@@ -342,7 +342,7 @@ func (w *world) loseSession(l *Node, id string) {
 
 // late forwards one add three times: twice at about the same time, and once more when its number is closed.
 func (w *world) late(id string) {
-	e := w.node(id).engine()
+	e := w.engine(id)
 	if e == nil {
 		return
 	}
@@ -394,10 +394,10 @@ func (w *world) late(id string) {
 // with a good disk.
 func (w *world) fail(id string) {
 	n := w.node(id)
-	e := n.engine()
-	if e == nil || w.broken[id] {
+	if n == nil || n.engine() == nil || w.broken[id] {
 		return
 	}
+	e := n.engine()
 	if err := breakFile(e.replica.Path()); err != nil {
 		w.errorf("%v", err)
 		return
