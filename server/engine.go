@@ -52,6 +52,8 @@ type engine struct {
 	cancel context.CancelFunc
 	led    chan struct{} // closed when lead has returned
 	crew   crew          // all other goroutines
+
+	transfers crew // who waits for Raft to hand leadership over
 }
 
 // The names of a node's files, below its folder.
@@ -266,11 +268,18 @@ func (e *engine) close() error {
 	case <-e.led:
 	case <-time.After(closeTimeout):
 	}
-	err := e.raft.Shutdown().Error()
+	err := e.endRaft()
 	<-e.led
 	e.crew.close()
 	e.lending.close()
 	return errors.Join(err, e.replica.Close(), e.logs.Close(), e.storage.close())
+}
+
+// endRaft ends Raft. One that has ended answers all that it was asked but for a transfer of leadership, which it
+// would leave to wait for ever: those come to their end first, an election timeout at most.
+func (e *engine) endRaft() error {
+	e.transfers.close()
+	return e.raft.Shutdown().Error()
 }
 
 // within bounds what is asked of another node.

@@ -325,7 +325,11 @@ func (e *engine) handOver(ctx context.Context, to string) error {
 		return failure(KindConflict, NotApplied, "no other voter is alive to lead: start one first")
 	}
 	e.node.step("transfer: begun")
-	if err := e.raft.LeadershipTransferToServer(best.ID, best.Address).Error(); err != nil {
+	answered := make(chan error, 1)
+	if !e.transfers.spawn(func() { answered <- e.raft.LeadershipTransferToServer(best.ID, best.Address).Error() }) {
+		return stopping()
+	}
+	if err := <-answered; err != nil {
 		return configTransfer(err)
 	}
 	e.node.step("transfer: done")

@@ -137,6 +137,45 @@ func TestRemovedBeforeTheLogCame(t *testing.T) {
 }
 
 // A member that comes back at another address says so, and is found there.
+// A node that ends as leadership is to be handed over does not wait for an answer that nobody gives.
+func TestStopAsLeadershipIsHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t)
+		var begun chan struct{}
+		s.set = func(c *Config) {
+			c.step = func(ctx context.Context, at string) {
+				if at == "transfer: begun" {
+					close(begun)
+					<-ctx.Done()
+					time.Sleep(time.Millisecond) // until Raft has ended, unless it waits for this
+				}
+			}
+		}
+		s.group(3)
+		for range 10 { // Raft takes what comes at its end, or refuses it, as it happens
+			time.Sleep(2 * pingEvery) // until each knows of all
+			begun = make(chan struct{})
+			id := s.named("leader")
+			answered := make(chan error, 1)
+			go func() { answered <- s.node(id).Transfer(context.Background(), "") }()
+			<-begun
+			s.crash(id)
+			select {
+			case err := <-answered:
+				if err == nil {
+					t.Error("it was handed over by a node that had ended")
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("a transfer has no end")
+			}
+			if _, err := s.start(id, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.check()
+	})
+}
+
 func TestAddressChange(t *testing.T) {
 	inBubble(t, 3, func(t *testing.T, s *sim) {
 		id := s.followers()[0]

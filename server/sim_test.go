@@ -210,7 +210,7 @@ func (s *sim) crash(id string) {
 		n.crew.close()
 		if e := n.engine(); e != nil {
 			e.cancel()
-			_ = e.raft.Shutdown().Error()
+			_ = e.endRaft()
 			<-e.led
 			e.crew.close()
 			_ = e.replica.Abandon()
