@@ -17,7 +17,8 @@ var errShort = errors.New("value is cut short or too long")
 type reader struct {
 	b       []byte
 	bad     bool
-	unknown bool // something in it is of a newer version
+	unknown bool  // something in it is of a newer version
+	lent    *lent // where what is read goes, without copies; nil: it is made
 }
 
 func (r *reader) uvarint() uint64 {
@@ -58,7 +59,7 @@ func (r *reader) bytes() []byte {
 	return v
 }
 
-func (r *reader) string() string { return string(r.bytes()) }
+func (r *reader) string() string { return r.text(r.bytes()) }
 func (r *reader) int() int64     { return int64(r.uvarint()) }
 
 // bool reads a 0 or a 1: each value has one encoding only.

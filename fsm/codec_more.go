@@ -130,7 +130,13 @@ func appendMore(b []byte, m *todo.More) []byte {
 }
 
 func (r *reader) more() *todo.More {
-	m := new(todo.More)
+	var m *todo.More
+	if r.lent != nil {
+		m = &r.lent.more
+		*m = todo.More{}
+	} else {
+		m = new(todo.More)
+	}
 	r.fields(func(number byte, in *reader) {
 		switch number {
 		case moreNotes:
@@ -171,13 +177,19 @@ func (r *reader) more() *todo.More {
 
 // fields reads a sequence of them, calling take for each with what is in it.
 func (r *reader) fields(take func(number byte, in *reader)) {
+	var in *reader
+	if r.lent != nil {
+		in = &r.lent.in
+	} else {
+		in = new(reader)
+	}
 	last := byte(0)
 	for {
 		number := r.byte()
 		if number == 0 {
 			return
 		}
-		in := &reader{b: r.bytes()}
+		*in = reader{b: r.bytes(), lent: r.lent}
 		r.bad = r.bad || number <= last || len(in.b) == 0
 		take(number, in)
 		r.bad = r.bad || in.bad || len(in.b) != 0
@@ -188,7 +200,7 @@ func (r *reader) fields(take func(number byte, in *reader)) {
 
 // rest reads all that is left as a text.
 func (r *reader) rest() string {
-	v := string(r.b)
+	v := r.text(r.b)
 	r.b = nil
 	return v
 }
@@ -207,7 +219,7 @@ func (r *reader) small() uint8 {
 }
 
 func (r *reader) texts() []string {
-	texts := make([]string, r.count(1))
+	texts := r.room(r.count(1))
 	for i := range texts {
 		texts[i] = r.string()
 	}

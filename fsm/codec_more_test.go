@@ -60,6 +60,28 @@ func TestFieldsThatFewHave(t *testing.T) {
 	})
 }
 
+// What is lent is what is read, also after another entry was, and what was cloned does not change with the row.
+func TestLentEntries(t *testing.T) {
+	l := &lent{}
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.SampledFrom([]string{"", "2018-12-19"})
+		e := todo.Entry{ID: 1, Title: text.Draw(t, "title"), Date: text.Draw(t, "date"), Rev: 5, More: drawMore(t)}
+		row := appendEntry(nil, &e)
+		lent := l.decode(row)
+		if !reflect.DeepEqual(*lent, e) {
+			t.Fatalf("%+v became %+v", e, *lent)
+		}
+		kept := lent.Clone()
+		for i := range row {
+			row[i] = 'x'
+		}
+		l.decode(appendEntry(nil, &todo.Entry{Title: "another", More: &whole}))
+		if !reflect.DeepEqual(kept, e) {
+			t.Fatalf("%+v became %+v with its row", e, kept)
+		}
+	})
+}
+
 // What is kept of a list comes back, with its fields and under another name, through a backup too.
 func TestFieldsOfLists(t *testing.T) {
 	n := newNode(t)

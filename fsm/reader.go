@@ -82,6 +82,15 @@ func mustUnseal(key string, row []byte) []byte {
 
 // scan calls visit for each row from a key on, below a limit, in order, until it returns false.
 func (r rows) scan(from, below string, visit func(key string, payload []byte) bool) {
+	r.each(from, below, func(b []byte) string { return string(b) }, visit)
+}
+
+// walk is scan with keys that hold as long as rows do.
+func (r rows) walk(from, below string, visit func(key string, payload []byte) bool) {
+	r.each(from, below, lend, visit)
+}
+
+func (r rows) each(from, below string, text func([]byte) string, visit func(key string, payload []byte) bool) {
 	live, frozen := r.live.Iter(), (&tree{}).Iter()
 	if r.frozen != nil {
 		frozen = r.frozen.Iter()
@@ -98,7 +107,7 @@ func (r rows) scan(from, below string, visit func(key string, payload []byte) bo
 			key, row, found = frozen.Key(), frozen.Value(), true
 		}
 		if k != nil && (!found || string(k) < key) {
-			key, row, found = string(k), v, true
+			key, row, found = text(k), v, true
 		}
 		if !found || key >= below {
 			return

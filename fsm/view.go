@@ -154,9 +154,9 @@ type Position struct {
 // pageRoom is what a page is begun with room for: to grow from one entry costs as much.
 const pageRoom = 8
 
-// Entries returns a page of a list's entries and whether there are more, in the order of Scan.
+// Entries returns a page of a list's entries and whether there are more, in the order of Look.
 func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
-	v.Scan(list, &q, func(e todo.Entry) bool {
+	v.Look(list, &q, func(e *todo.Entry) bool {
 		if q.Done != nil && e.Done != *q.Done {
 			return true
 		}
@@ -167,25 +167,27 @@ func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
 		if page == nil {
 			page = make([]todo.Entry, 0, min(q.Limit, pageRoom))
 		}
-		page = append(page, e)
+		page = append(page, e.Clone())
 		return true
 	})
 	return page, more
 }
 
-// Scan calls visit for the entries of a list that are of the dates of a query and come after its After, until visit returns false;
+// Look calls visit for the entries of a list that are of the dates of a query and come after its After, until visit returns false;
 // of Done and Limit it knows nothing. They come in the order they were added; with any date by date first, undated ones
-// left out. An unknown list has none.
-func (v *View) Scan(list string, q *Query, visit func(e todo.Entry) bool) {
+// left out. An unknown list has none. An entry and all in it hold until visit returns, Clone keeps one: copies of all would be
+// most of what a long look costs.
+func (v *View) Look(list string, q *Query, visit func(e *todo.Entry) bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
 	num := v.rows.list(list).Num
 	if num == 0 {
 		return
 	}
+	l := &lent{}
 	if q.Date == "" && q.From == "" && q.To == "" {
 		from := numKey(tabEntry, num, q.After.ID+1)
-		v.rows.scan(from, after(numKey(tabEntry, num)), func(_ string, payload []byte) bool {
-			return visit(decodeEntry(payload))
+		v.rows.walk(from, after(numKey(tabEntry, num)), func(_ string, payload []byte) bool {
+			return visit(l.decode(payload))
 		})
 		return
 	}
@@ -193,12 +195,12 @@ func (v *View) Scan(list string, q *Query, visit func(e todo.Entry) bool) {
 	if !ok {
 		return
 	}
-	v.rows.scan(from, below, func(key string, _ []byte) bool {
-		e, found := v.rows.entry(num, lastNum(key))
-		if !found {
+	v.rows.walk(from, below, func(key string, _ []byte) bool {
+		row := v.rows.get(numKey(tabEntry, num, lastNum(key)))
+		if row == nil {
 			damagedRow(errors.New("the index by date names no entry"))
 		}
-		return visit(e)
+		return visit(l.decode(row))
 	})
 }
 

@@ -45,7 +45,7 @@ func (a *agenda) of(list string) bool {
 		a.rows += int(l.Entries / agendaShare)
 	}
 	scanned := f.scanned
-	f.view.Scan(list, &q, func(e todo.Entry) bool {
+	f.view.Look(list, &q, func(e *todo.Entry) bool {
 		if a.beyond(e.Date) {
 			return false
 		}
@@ -60,26 +60,26 @@ func (a *agenda) of(list string) bool {
 		return true
 	}
 	f.scanned = scanned
-	f.page = slices.DeleteFunc(f.page, func(e found) bool { return e.list == list })
-	heap.Init(&f.page)
+	f.heads = slices.DeleteFunc(f.heads, func(h *head) bool { return h.list == list })
+	heap.Init(&f.heads)
 	return false
 }
 
 // full reports whether the page has all it can have, and only entries with a date.
 func (a *agenda) full() bool {
-	if len(a.f.page) <= a.f.Limit {
+	if len(a.f.heads) <= a.f.Limit {
 		return false
 	}
-	_, dated := filter.KeyDate(string(a.f.page[0].key))
+	_, dated := filter.KeyDate(string(a.f.heads[0].key))
 	return dated
 }
 
 // beyond reports whether an entry of a date comes behind all of a full page, in whatever zone it is due.
 func (a *agenda) beyond(date string) bool {
-	if len(a.f.page) <= a.f.Limit {
+	if len(a.f.heads) <= a.f.Limit {
 		return false
 	}
-	top, dated := filter.KeyDate(string(a.f.page[0].key))
+	top, dated := filter.KeyDate(string(a.f.heads[0].key))
 	if dated && top != a.top {
 		a.top, a.after = top, days(top, 2)
 	}

@@ -96,11 +96,11 @@ func sortedAll(t *rapid.T, node *testNode, prefix, sort, text, zone, dates strin
 	match, sorter := expr.Bind(filter.Context{Now: aSaturday, Zone: at}), order.Bind(filter.Context{Now: aSaturday, Zone: at})
 	keys := map[string]string{}
 	for _, list := range []string{prefix + "a", prefix + "b"} {
-		v.Scan(list, &fsm.Query{}, func(e todo.Entry) bool {
+		v.Look(list, &fsm.Query{}, func(e *todo.Entry) bool {
 			name, day, _ := strings.Cut(strings.TrimPrefix(dates, "&"), "=")
 			in := dates == "" || e.Date != "" && (name == "from" && e.Date >= day || name == "to" && e.Date <= day || e.Date == day)
-			if in && match.Match(&e) {
-				keys[fmt.Sprint(list, e.ID)] = string(sorter.Append(nil, list, &e))
+			if in && match.Match(e) {
+				keys[fmt.Sprint(list, e.ID)] = string(sorter.Append(nil, list, e))
 				names = append(names, fmt.Sprint(list, e.ID))
 			}
 			return true

@@ -155,9 +155,9 @@ func (b *bulk) entries(ctx context.Context, r *server.Reading) ([]todo.Entry, er
 	match := b.expr.Bind(filter.Context{Now: b.now, Zone: b.zone, HasSub: func(id uint64) bool { return r.HasSub(b.list, id) }})
 	var chosen []todo.Entry
 	rows := 0
-	r.Scan(b.list, &fsm.Query{}, func(e todo.Entry) bool {
-		if match.Match(&e) {
-			chosen = append(chosen, e)
+	r.Look(b.list, &fsm.Query{}, func(e *todo.Entry) bool {
+		if match.Match(e) {
+			chosen = append(chosen, e.Clone())
 		}
 		rows++
 		return len(chosen) <= todo.MaxBatch && (rows%1024 != 0 || ctx.Err() == nil)

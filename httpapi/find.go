@@ -1,10 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"container/heap"
 	"context"
 	"slices"
-	"strings"
 
 	"todod/fsm"
 	"todod/fsm/todo"
@@ -16,7 +16,13 @@ import (
 type found struct {
 	list string
 	todo.Entry
-	key []byte // by which it is sorted
+}
+
+// head is an entry that is among the first of an order.
+type head struct {
+	list string
+	id   uint64
+	key  []byte // by which it is sorted
 }
 
 // finder gathers a page of a choice out of lists. What it costs is bounded by the rows it looks at and not by those
@@ -37,16 +43,17 @@ type finder struct {
 	first, final string // the dates that the filter leaves, "" where there is no bound
 	agenda       agenda
 
-	list  string // that is being looked at
-	only  bool   // it is the only one
-	entry todo.Entry
-	key   []byte // room for one
+	list string // that is being looked at
+	only bool   // it is the only one
+	key  []byte // room for one
 
-	page    heads
-	scanned int // rows so far
-	pause   int // where the seat is asked for next
+	heads   heads   // of an order
+	page    []found // of all others
+	scanned int     // rows so far
+	pause   int     // where the seat is asked for next
 	more    bool
-	last    place // that was looked at, in the order of the replica
+	last    place  // that was looked at, in the order of the replica
+	date    []byte // of the last
 	err     error
 }
 
@@ -118,7 +125,9 @@ func (f *finder) inList(list string) bool {
 		q.After = f.last.at
 	}
 	if f.keys == nil || !f.agenda.of(list) {
-		f.view.Scan(list, &q, f.visit)
+		f.date = append(f.date[:0], f.last.at.Date...)
+		f.view.Look(list, &q, f.visit)
+		f.last.at.Date = string(f.date)
 	}
 	return !f.more && f.err == nil
 }
@@ -140,55 +149,54 @@ func (f *finder) count(rows int) bool {
 	return f.err == nil
 }
 
-func (f *finder) visit(e todo.Entry) bool {
+func (f *finder) visit(e *todo.Entry) bool {
 	if !f.count(1) {
 		return false
 	}
-	f.entry = e
-	holds := (f.Done == nil || e.Done == *f.Done) && (f.match == nil || f.match.Match(&f.entry))
+	holds := (f.Done == nil || e.Done == *f.Done) && (f.match == nil || f.match.Match(e))
 	switch {
 	case holds && f.keys != nil:
-		f.sortIn()
+		f.sortIn(e)
 		return true
 	case holds && len(f.page) == f.Limit:
 		f.more = true
 		return false
 	case holds:
-		f.page = append(f.page, found{list: f.list, Entry: e})
+		f.page = append(f.page, found{f.list, e.Clone()})
 	}
-	f.last.at = fsm.Position{Date: e.Date, ID: e.ID}
+	f.last.at.ID, f.date = e.ID, append(f.date[:0], e.Date...)
 	return true
 }
 
 // sortIn keeps the entry if it is among the first behind the page before, and one more, which tells whether there are more.
-func (f *finder) sortIn() {
+func (f *finder) sortIn(e *todo.Entry) {
 	list := f.list
 	if f.only {
 		list = "" // it may get another name before the next page
 	}
-	f.key = f.keys.Append(f.key[:0], list, &f.entry)
+	f.key = f.keys.Append(f.key[:0], list, e)
 	if f.after.key != "" && string(f.key) <= f.after.key {
 		return
 	}
-	if len(f.page) <= f.Limit {
-		heap.Push(&f.page, found{f.list, f.entry, slices.Clone(f.key)})
+	if len(f.heads) <= f.Limit {
+		heap.Push(&f.heads, &head{f.list, e.ID, slices.Clone(f.key)})
 		return
 	}
-	if last := &f.page[0]; string(f.key) < string(last.key) {
-		*last = found{f.list, f.entry, append(last.key[:0], f.key...)}
-		heap.Fix(&f.page, 0)
+	if last := f.heads[0]; string(f.key) < string(last.key) {
+		*last = head{f.list, e.ID, append(last.key[:0], f.key...)}
+		heap.Fix(&f.heads, 0)
 	}
 }
 
 // heads is a heap of the first entries of an order, the last of them on top.
-type heads []found
+type heads []*head
 
 func (h heads) Len() int           { return len(h) }
 func (h heads) Less(i, j int) bool { return string(h[i].key) > string(h[j].key) }
 func (h heads) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 // Push is for package heap.
-func (h *heads) Push(x any) { *h = append(*h, x.(found)) }
+func (h *heads) Push(x any) { *h = append(*h, x.(*head)) }
 
 // Pop is for package heap too, and never called: the last one is replaced.
 func (h *heads) Pop() any { panic("nothing is taken from the heads") }
@@ -204,12 +212,17 @@ func (f *finder) end() (page []found, next *place, err error) {
 		}
 		return f.page, next, nil
 	}
-	slices.SortFunc(f.page, func(a, b found) int { return strings.Compare(string(a.key), string(b.key)) })
-	if len(f.page) > f.Limit {
-		f.page = f.page[:f.Limit]
-		next = &place{key: string(f.page[f.Limit-1].key)}
+	slices.SortFunc(f.heads, func(a, b *head) int { return bytes.Compare(a.key, b.key) })
+	if len(f.heads) > f.Limit {
+		f.heads = f.heads[:f.Limit]
+		next = &place{key: string(f.heads[f.Limit-1].key)}
 	}
-	return f.page, next, nil
+	for _, h := range f.heads {
+		if e, ok := f.view.Entry(h.list, h.id); ok { // of the view that it was found in
+			page = append(page, found{h.list, e})
+		}
+	}
+	return page, next, nil
 }
 
 // seat is what a request that looks at many rows waits for, so that a few such leave the node able to do

@@ -1,6 +1,10 @@
 package todo
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
 
 // none is what an entry without More has.
 var none = More{}
@@ -38,6 +42,34 @@ func (m *More) Empty() bool {
 
 // same compares field by field. It is not on the way of an entry that has no More.
 func (m *More) same(o *More) bool { return reflect.DeepEqual(m, o) }
+
+// Clone returns a copy that shares nothing with the entry, whose texts may be lent.
+func (e *Entry) Clone() Entry {
+	c := *e
+	var b strings.Builder // most have no other texts than these: one copy of both
+	b.Grow(len(e.Date) + len(e.Title))
+	b.WriteString(e.Date)
+	b.WriteString(e.Title)
+	c.Date, c.Title = b.String()[:len(e.Date)], b.String()[len(e.Date):]
+	if e.More != nil {
+		c.More = e.More.clone()
+	}
+	return c
+}
+
+func (m *More) clone() *More {
+	c := *m
+	for _, text := range []*string{&c.Notes, &c.Time, &c.TZ, &c.Repeat, &c.UID, &c.X} {
+		*text = strings.Clone(*text)
+	}
+	c.Tags, c.Remind = slices.Clone(m.Tags), slices.Clone(m.Remind)
+	for _, texts := range [][]string{c.Tags, c.Remind} {
+		for i := range texts {
+			texts[i] = strings.Clone(texts[i])
+		}
+	}
+	return &c
+}
 
 // Same reports whether two entries are alike in all that is kept of them.
 func (e *Entry) Same(o *Entry) bool {

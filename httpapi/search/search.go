@@ -35,7 +35,7 @@ type View interface {
 	Rev() uint64
 	Epoch() uint64
 	Lists(prefix, after string, limit int) (lists []todo.List, more bool)
-	Scan(list string, q *fsm.Query, visit func(e todo.Entry) bool)
+	Look(list string, q *fsm.Query, visit func(e *todo.Entry) bool)
 	Changes(list string, since uint64, limit, size int) (changes []fsm.Change, upto uint64, ok bool)
 	Entry(list string, id uint64) (todo.Entry, bool)
 }
@@ -205,8 +205,8 @@ func (s *Searcher) build() (x *index, epoch, rev uint64, err error) {
 		lists, more := v.Lists("", after, pageLists)
 		for i := range lists {
 			name := lists[i].Name
-			v.Scan(name, &fsm.Query{}, func(e todo.Entry) bool {
-				x.put(name, &e)
+			v.Look(name, &fsm.Query{}, func(e *todo.Entry) bool {
+				x.put(name, e)
 				return s.ctx.Err() == nil
 			})
 		}
