@@ -16,9 +16,8 @@ func bookAdd(req *request) error {
 	if err := req.form(); err != nil {
 		return err
 	}
-	var op todo.Op
+	cmd, op := oneNew()
 	var err error
-	op.Kind = todo.Add
 	if op.List, err = req.query.required("list"); err != nil {
 		return err
 	}
@@ -31,7 +30,7 @@ func bookAdd(req *request) error {
 	if op.If, err = conditions(req.r.Header); err != nil {
 		return err
 	}
-	if _, err := req.write(one(op)); err != nil {
+	if _, err := req.write(cmd); err != nil {
 		return err
 	}
 	return req.send(http.StatusOK, textPlain, bookOK)

@@ -32,9 +32,15 @@ func appendEntry(b []byte, list string, e *todo.Entry) []byte {
 	b = append(b, `,"rev":`...)
 	b = strconv.AppendUint(b, e.Rev, 10)
 	b = append(b, `,"created":`...)
+	from := len(b)
 	b = appendTime(b, e.Created)
+	created := b[from:]
 	b = append(b, `,"updated":`...)
-	b = appendTime(b, e.Updated)
+	if e.Updated == e.Created { // as of most entries: to write a time costs as much as all numbers
+		b = append(b, created...)
+	} else {
+		b = appendTime(b, e.Updated)
+	}
 	if e.More != nil {
 		b = appendMore(b, e.More)
 	}

@@ -14,21 +14,28 @@ import (
 // one is a command of a single operation.
 func one(op todo.Op) todo.Command { return todo.Command{Ops: []todo.Op{op}} }
 
+// oneNew is a command that adds an entry, to be filled in: an operation is large, and most writes are such.
+func oneNew() (todo.Command, *todo.Op) {
+	ops := []todo.Op{{Kind: todo.Add}}
+	return todo.Command{Ops: ops}, &ops[0]
+}
+
 // addEntry is POST of a list's entries.
 func addEntry(req *request) error {
-	list, err := req.list()
-	if err != nil {
+	cmd, op := oneNew()
+	var err error
+	if op.List, err = req.list(); err != nil {
 		return err
 	}
 	var in api.NewEntry
 	if err := decode(req, scanNewEntry, &in); err != nil {
 		return err
 	}
-	op := todo.Op{Kind: todo.Add, List: list, Fields: fieldsOf(&in)}
+	op.Fields = fieldsOf(&in)
 	if op.If, err = conditions(req.r.Header); err != nil {
 		return err
 	}
-	res, err := req.write(one(op))
+	res, err := req.write(cmd)
 	if err != nil {
 		return err
 	}

@@ -61,14 +61,19 @@ type routes struct {
 	router *mux.Router
 	table  []route
 	byPath map[string]*resource
-	none   *resource // what stands under all other paths
+	plain  map[string]*resource // those without a variable, whose path is all that mux could compare
+	none   *resource            // what stands under all other paths
 }
 
 func newRoutes(table []route, m *metrics) *routes {
-	rs := &routes{router: mux.NewRouter().UseEncodedPath(), table: table, byPath: map[string]*resource{}}
+	rs := &routes{router: mux.NewRouter().UseEncodedPath(), table: table, byPath: map[string]*resource{}, plain: map[string]*resource{}}
 	for _, res := range resources(rs.table) {
 		res.prepare(m)
 		rs.byPath[res.path] = res
+		if !strings.Contains(res.path, "{") {
+			rs.plain[res.path] = res
+			continue
+		}
 		rs.router.Path(res.pattern()).Name(res.path)
 	}
 	rs.none = &resource{path: "other"}
@@ -96,6 +101,9 @@ func (res *resource) prepare(m *metrics) {
 
 // find returns the resource under the path of a request, with the variables in it.
 func (rs *routes) find(r *http.Request) (*resource, map[string]string) {
+	if res := rs.plain[r.URL.EscapedPath()]; res != nil {
+		return res, nil
+	}
 	var match mux.RouteMatch
 	if !rs.router.Match(r, &match) {
 		return rs.none, nil
