@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,15 +68,31 @@ func (a *app) keep(cmd *cobra.Command, now last) {
 		return
 	}
 	now.Servers, now.At = a.servers(), a.now().UTC()
+	if err := a.keepLocked(now); err != nil && a.verbose {
+		fmt.Fprintf(cmd.ErrOrStderr(), "todo: what 'todo undo' would need was not kept: %s\n", cli.Safe(err.Error()))
+	}
+}
+
+// keepLocked keeps it while nobody else does: of two at once neither is lost.
+func (a *app) keepLocked(now last) error {
+	if err := os.MkdirAll(filepath.Dir(a.stateFile()), 0o700); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(a.stateFile()+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
 	all := slices.DeleteFunc(a.lastChanges(), func(l last) bool { return l.Servers == now.Servers && l.List == now.List })
 	all = slices.Insert(all, 0, now)
 	content, err := json.Marshal(all[:min(len(all), maxLast)])
-	if err == nil {
-		err = writeFile(a.stateFile(), content)
+	if err != nil {
+		return err
 	}
-	if err != nil && a.verbose {
-		fmt.Fprintf(cmd.ErrOrStderr(), "todo: what 'todo undo' would need was not kept: %s\n", cli.Safe(err.Error()))
-	}
+	return writeFile(a.stateFile(), content)
 }
 
 func (a *app) undoCommand() *cobra.Command {

@@ -51,7 +51,7 @@ type index struct {
 	live  int
 	words btree.Map[string, *[]posting]
 	exact map[string]*[]posting // the same: without it to make the index takes a third longer
-	names []string // of lists; "" for one that is gone
+	names []string              // of lists; "" for one that is gone
 	lists map[string]uint32
 
 	buf    []byte           // room for a folded text
