@@ -150,7 +150,7 @@ func (x *index) find(words []string) []uint32 {
 	for len(x.stamps) < len(x.docs) {
 		x.stamps, x.fits, x.before = append(x.stamps, 0), append(x.fits, 0), append(x.before, 0)
 	}
-	found := x.found
+	found := x.found[:0]
 	for i, word := range words {
 		last := x.stamp // of the docs that have the words before this one
 		x.stamp++

@@ -318,7 +318,7 @@ func (s *store) fill(size int) {
 // decayed is a view that comes upon a damaged row.
 type decayed struct{ View }
 
-func (decayed) Scan(string, *fsm.Query, func(todo.Entry) bool) { panic(fsm.ErrCorrupt) }
+func (decayed) Look(string, *fsm.Query, func(*todo.Entry) bool) { panic(fsm.ErrCorrupt) }
 func (decayed) Changes(string, uint64, int, int) ([]fsm.Change, uint64, bool) {
 	panic(fsm.ErrCorrupt)
 }
