@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"todod/fsm"
 	"todod/httpapi/api"
 	"todod/httpapi/search"
 	"todod/server"
@@ -196,17 +194,12 @@ func (s *Server) panicked(req *request, p any) {
 		req.cut = true
 		return
 	}
-	f := &failure{code: api.CodeInternal, outcome: server.UnknownOutcome, cause: fmt.Errorf("panic: %v", p)}
-	if err, ok := p.(error); ok && errors.Is(err, fsm.ErrStorage) {
-		f = &failure{code: api.CodeStopping, outcome: server.UnknownOutcome, detail: "the replica of this node is damaged: ask another one"}
-	} else {
-		s.log.Error("a request panicked", "method", req.r.Method, "route", req.route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	}
+	s.log.Error("a request panicked", "method", req.r.Method, "route", req.route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if !req.started() {
-		req.fail(f)
+		req.fail(&failure{code: api.CodeInternal, outcome: server.UnknownOutcome, cause: fmt.Errorf("panic: %v", p)})
 		return
 	}
-	req.cut, req.w.status = true, api.Statuses[f.code]
+	req.cut, req.w.status = true, http.StatusInternalServerError
 }
 
 func (s *Server) buffer() *bytes.Buffer {

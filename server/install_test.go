@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -177,61 +176,6 @@ func TestSnapshotLoopIsTold(t *testing.T) {
 		time.Sleep(loopWithin + time.Second)
 		if n := e.sendings.loops(); n != 0 {
 			t.Errorf("%d loops after %s of quiet", n, loopWithin)
-		}
-	})
-}
-
-// A loop that goes on is slowed down: from the third replica on a pause follows each, and none before. It holds up that node alone, and
-// nobody who ends.
-func TestSnapshotLoopIsSlowed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, old := cutOffLeader(t)
-		if _, err := s.start(old, func(c *Config) { c.keepStuck = true }); err != nil {
-			t.Fatal(err)
-		}
-		n := s.leader()
-		e := n.engine()
-		var waited time.Duration
-		for e.sendings.count(old) < 10*loopCount {
-			began := time.Now()
-			if _, err := s.add(n.id, "bob", WriteOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			waited = max(waited, time.Since(began))
-			time.Sleep(time.Millisecond)
-		}
-		e.sendings.mu.Lock()
-		sent := slices.Clone(e.sendings.sent[old])
-		e.sendings.mu.Unlock()
-		var before, after []time.Duration
-		for i := 1; i < len(sent); i++ {
-			if gap := sent[i].Sub(sent[i-1]); i < loopCount {
-				before = append(before, gap)
-			} else {
-				after = append(after, gap)
-			}
-		}
-		t.Log("gaps before the alarm:", before, "after it:", after, "a write waited for", waited)
-		if least := slices.Min(after); least < loopPause {
-			t.Errorf("replicas come %v apart, want %v at least", least, loopPause)
-		}
-		if least := slices.Min(before); least >= loopPause {
-			t.Errorf("the first replicas come %v apart: a pause is for a loop", least)
-		}
-		if waited >= loopPause {
-			t.Errorf("a write waited for %v", waited)
-		}
-		count := e.sendings.count(old)
-		s.await("another replica", func() bool { return e.sendings.count(old) > count })
-		began := time.Now() // in the middle of a pause
-		s.mu.Lock()
-		delete(s.live, n.id)
-		s.mu.Unlock()
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took >= loopPause {
-			t.Errorf("it took %v to end", took)
 		}
 	})
 }
