@@ -59,6 +59,18 @@ func TestFailuresOfTheNode(t *testing.T) {
 	}
 }
 
+// A damaged row that a request comes upon ends the node, which is no defect: the client is sent to another one.
+func TestDamageSendsToAnotherNode(t *testing.T) {
+	w := newWorld(t)
+	w.node.set(func(g *group) { g.panics = fmt.Errorf("a row with a wrong sum: %w", fsm.ErrCorrupt) })
+	w.do("POST", "/v1/lists/bob/entries", `{"title":"a"}`).problem(api.CodeTimeout, "unknown", "damaged")
+	w.do("GET", "/v1/lists", "").problem(api.CodeStopping, "", "damaged")
+	w.do("GET", "/entries?list=bob&date=2018-12-19", "").line(503, "ask another one")
+	if log := w.logs.String(); strings.Contains(log, "panicked") || strings.Contains(log, "stack=") {
+		t.Errorf("the log says %q", log)
+	}
+}
+
 // A defect is told to the log, not to the client.
 func TestDefectsAreNotShown(t *testing.T) {
 	w := newWorld(t)

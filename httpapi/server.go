@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"todod/fsm"
 	"todod/httpapi/api"
 	"todod/httpapi/search"
 	"todod/server"
@@ -194,12 +196,17 @@ func (s *Server) panicked(req *request, p any) {
 		req.cut = true
 		return
 	}
-	s.log.Error("a request panicked", "method", req.r.Method, "route", req.route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	f := &failure{code: api.CodeInternal, outcome: server.UnknownOutcome, cause: fmt.Errorf("panic: %v", p)}
+	if err, ok := p.(error); ok && errors.Is(err, fsm.ErrStorage) {
+		f = &failure{code: api.CodeStopping, outcome: server.UnknownOutcome, detail: "the replica of this node is damaged: ask another one"}
+	} else {
+		s.log.Error("a request panicked", "method", req.r.Method, "route", req.route, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
 	if !req.started() {
-		req.fail(&failure{code: api.CodeInternal, outcome: server.UnknownOutcome, cause: fmt.Errorf("panic: %v", p)})
+		req.fail(f)
 		return
 	}
-	req.cut, req.w.status = true, http.StatusInternalServerError
+	req.cut, req.w.status = true, api.Statuses[f.code]
 }
 
 func (s *Server) buffer() *bytes.Buffer {
