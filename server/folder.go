@@ -48,7 +48,7 @@ type folderState struct {
 	Folder  string   `json:"folder"` // random, made with the folder
 	Group   string   `json:"group"`  // "" before the node belongs to one
 	Phase   string   `json:"phase"`
-	Targets []string `json:"targets,omitempty"` // HTTP addresses that it asked, or asks, to be let in
+	Targets []string `json:"targets,omitempty"` // HTTP addresses that it asked, or asks, to be let in; none once it knows the members
 	Former  string   `json:"former,omitempty"`  // of a join from a group of one: that group
 	Next    string   `json:"next,omitempty"`    // of a recovery under way: the new group, "" to join one
 	Aside   string   `json:"aside,omitempty"`   // of a recovery under way: where the old files go
@@ -245,6 +245,13 @@ func (f *folder) phase() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.state.Phase
+}
+
+// targets are those that this node was let in by, as long as it does not know the others.
+func (f *folder) targets() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state.Targets
 }
 
 // peers are the other members of the group. The map is not changed any more.

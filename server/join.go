@@ -115,10 +115,7 @@ func (n *Node) ask(targets []string) (group string, err error) {
 // askAgain asks once more, as a member that the log has not reached. It knows nobody else yet: should it
 // have been taken out, nobody would ever tell it.
 func (n *Node) askAgain() {
-	n.folder.mu.Lock()
-	targets := n.folder.state.Targets
-	n.folder.mu.Unlock()
-	_, err := n.ask(targets)
+	_, err := n.ask(n.folder.targets())
 	var refused *Error
 	if errors.As(err, &refused) && refused.Kind == KindConflict {
 		n.end(exit(ExitFolderRefused, "node %s is not let into the group any more: %s", n.id, refused.Detail))

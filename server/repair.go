@@ -40,8 +40,8 @@ func (l lostReplica) Unwrap() error { return l.Exit }
 // replicaDamaged ends a node whose replica turned out to be damaged. A leader hands over first: that
 // takes its log alone.
 func (n *Node) replicaDamaged(err error) {
-	if len(n.folder.peers()) == 0 {
-		n.end(lonely(err))
+	if n.lonely() {
+		n.end(alone(err))
 		return
 	}
 	n.log.Error("the replica is damaged", "err", err)
@@ -53,8 +53,11 @@ func (n *Node) replicaDamaged(err error) {
 	})
 }
 
-// lonely is the end of a node with a damaged replica of which there is no other.
-func lonely(err error) *Exit {
+// lonely reports whether no other node has a replica, as far as this one knows.
+func (n *Node) lonely() bool { return len(n.folder.peers()) == 0 && len(n.folder.targets()) == 0 }
+
+// alone is the end of a node with a damaged replica of which there is no other.
+func alone(err error) *Exit {
 	return exit(ExitStorage, "the replica is damaged and no other node has one: begin anew with an empty folder, and restore the last backup with 'todod restore FILE' (%v)", sentence(err))
 }
 
@@ -64,8 +67,8 @@ func (n *Node) orRepair(err error) error {
 	switch {
 	case !errors.As(err, &lost):
 		return err
-	case len(n.folder.peers()) == 0:
-		return lonely(lost)
+	case n.lonely():
+		return alone(lost)
 	}
 	n.log.Error("the replica is damaged: gets another from the other nodes", "reason", lost.Reason)
 	n.crew.spawn(n.repair)
@@ -116,6 +119,9 @@ func (n *Node) refetch() (err error) {
 	}
 	tmp := filepath.Join(dir, repairName)
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	if err := n.meet(); err != nil {
+		return err
+	}
 	meta, err := n.receive(tmp, first)
 	if err != nil {
 		return err
@@ -177,6 +183,28 @@ func (n *Node) receive(tmp string, first uint64) (meta *raft.SnapshotMeta, err e
 		err = errors.New("no other node answers")
 	}
 	return nil, err
+}
+
+// meet asks whom this node was let in by who the members are: it died before it wrote that down.
+func (n *Node) meet() error {
+	if len(n.folder.peers()) > 0 || n.cfg.Contacts == nil {
+		return nil
+	}
+	for _, addr := range n.folder.targets() {
+		ctx, cancel := context.WithTimeout(n.ctx, pingTimeout)
+		c, err := n.cfg.Contacts.Cluster(ctx, addr)
+		cancel()
+		peers := map[string]string{}
+		for _, m := range c.Members {
+			if m.ID != n.id {
+				peers[m.ID] = m.Raft
+			}
+		}
+		if err == nil && c.Group == n.groupID() && len(peers) > 0 {
+			return n.folder.change(func(s *folderState) { s.Peers = peers })
+		}
+	}
+	return nil
 }
 
 // byAge are the other members that answer: one that leads first, then the newest.
@@ -373,7 +401,7 @@ func (n *Node) remember(conf raft.Configuration) {
 			peers[id] = string(s.Address)
 		}
 	}
-	if maps.Equal(peers, n.folder.peers()) {
+	if maps.Equal(peers, n.folder.peers()) && len(n.folder.targets()) == 0 {
 		return
 	}
 	n.crew.spawn(func() { // the disk may take its time, and who calls has others to look after
@@ -386,7 +414,7 @@ func (n *Node) remember(conf raft.Configuration) {
 		if n.ctx.Err() != nil || n.folder.phase() != phaseMember {
 			return
 		}
-		if err := n.folder.change(func(s *folderState) { s.Peers = peers }); err != nil {
+		if err := n.folder.change(func(s *folderState) { s.Peers, s.Targets = peers, nil }); err != nil {
 			n.end(asExit(err))
 		}
 	})

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -202,6 +203,39 @@ func TestRepairKeepsWhatWasPromised(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.await("a leader", func() bool { return s.leader() != nil })
+		s.check()
+	})
+}
+
+// A node that has just joined, and died before it wrote down who the others are, asks whom it joined by.
+func TestDamagedRightAfterItJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := decaying(t, 3)
+		state := func() (st folderState) {
+			b, err := os.ReadFile(filepath.Join(s.dir, "n3", "n3", nodeName))
+			if err == nil {
+				err = json.Unmarshal(b, &st)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st
+		}
+		s.await("n3 to know of the others", func() bool { return len(state().Peers) == 2 })
+		if st := state(); len(st.Targets) > 0 { // else one whose group became one of one would ask for ever
+			t.Errorf("it knows the others, and whom it asked: %+v", st)
+		}
+		s.crash("n3")
+		f := &folder{dir: filepath.Join(s.dir, "n3", "n3"), state: state()}
+		if err := f.change(func(st *folderState) { st.Peers, st.Targets = nil, []string{"n9:80", "n1:80"} }); err != nil {
+			t.Fatal(err)
+		}
+		damage(t, rand.New(rand.NewPCG(1, 1)), 2, s.replicaOf("n3"))
+		n, err := s.start("n3", shortLog(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.await("n3 to be back", func() bool { return n.engine() != nil && n.Ready() == nil })
 		s.check()
 	})
 }
