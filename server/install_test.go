@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,12 @@ import (
 // things than the group's from the same index on, and is longer than where the others' log begins.
 func cutOffLeader(t *testing.T) (s *sim, old string) {
 	s = newSim(t)
+	return s, s.cutOffLeader()
+}
+
+func (s *sim) cutOffLeader() (old string) {
+	t := s.t
+	t.Helper()
 	s.group(3)
 	s.settle()
 	old = s.named("leader")
@@ -52,7 +59,7 @@ func cutOffLeader(t *testing.T) (s *sim, old string) {
 	if first, _ := s.node(at).engine().logs.FirstIndex(); first <= last {
 		t.Fatalf("the log begins at %d, the old leader's was left at %d", first, last)
 	}
-	return s, old
+	return old
 }
 
 func (s *sim) told(typ, about string) (n int) {
@@ -176,6 +183,60 @@ func TestSnapshotLoopIsTold(t *testing.T) {
 		time.Sleep(loopWithin + time.Second)
 		if n := e.sendings.loops(); n != 0 {
 			t.Errorf("%d loops after %s of quiet", n, loopWithin)
+		}
+	})
+}
+
+// A loop that goes on is slowed down: from the third replica on a pause follows each, and none before. It holds up nobody but that
+// node: not those who write, nor a leader that ends.
+func TestSnapshotLoopIsSlowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, old := newSim(t), ""
+		var pieces atomic.Int32
+		s.set = func(c *Config) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+				conn, err := dial(ctx, addr)
+				return &halting{conn, func() {
+					if pieces.Add(1) == 30 { // a loop without a pause takes no time, and would have no end here
+						s.isolate(old)
+					}
+				}}, err
+			}
+		}
+		old = s.cutOffLeader()
+		if _, err := s.start(old, func(c *Config) { c.keepStuck = true }); err != nil {
+			t.Fatal(err)
+		}
+		n := s.leader()
+		sendings := &n.engine().sendings
+		s.await("the loop", func() bool {
+			began := time.Now()
+			if _, err := s.add(n.id, "bob", WriteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took >= loopPause {
+				t.Errorf("a write waited for %v", took)
+			}
+			return sendings.count(old) > 2*loopCount
+		})
+		sendings.mu.Lock()
+		sent := slices.Clone(sendings.sent[old])
+		sendings.mu.Unlock()
+		for i, at := range sent[1:] {
+			if gap := at.Sub(sent[i]); (gap >= loopPause) != (i+1 >= loopCount) {
+				t.Errorf("replica %d came %v after the one before", i+2, gap)
+			}
+		}
+		began := time.Now() // in the middle of a pause
+		s.mu.Lock()
+		delete(s.live, n.id)
+		s.mu.Unlock()
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took >= loopPause {
+			t.Errorf("it took %v to end", took)
 		}
 	})
 }
