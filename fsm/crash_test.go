@@ -97,11 +97,12 @@ func history(n *node, from, to int) {
 
 func TestCrashInFlush(t *testing.T) {
 	n, want := newNode(t), newNode(t)
-	history(want, 0, 60)
+	history2(want, 0, 80)
+	holdsAll(t, want, 80)
 	var c crashes
 	c.watch(n)
-	for i := range 6 {
-		history(n, 10*i, 10*i+10)
+	for i := range 8 {
+		history2(n, 10*i, 10*i+10)
 		c.at("applied")
 		if err := n.r.Flush(); err != nil {
 			t.Fatal(err)
@@ -115,11 +116,11 @@ func TestCrashInFlush(t *testing.T) {
 // counts a barrier that the state machine never sees.
 func TestCrashInSnapshot(t *testing.T) {
 	n, want := newNode(t), newNode(t)
-	history(want, 0, 40)
+	history2(want, 0, 80)
 	var c crashes
 	c.watch(n)
-	for i := range 4 {
-		history(n, 10*i, 10*i+10)
+	for i := range 8 {
+		history2(n, 10*i, 10*i+10)
 		c.at("applied")
 		last := n.log[len(n.log)-1].Index
 		if err := n.snapshot(last); err != nil {
@@ -150,16 +151,16 @@ func TestSnapshotCountsBarriers(t *testing.T) {
 
 func TestCrashInRestore(t *testing.T) {
 	leader := newNode(t)
-	history(leader, 0, 80)
+	history2(leader, 0, 80)
 	if err := leader.r.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	n := newNode(t)
-	history(n, 0, 15)
+	history2(n, 0, 25)
 	if err := n.r.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	history(n, 15, 25) // applied and not flushed when the replica comes
+	history2(n, 25, 45) // applied and not flushed when the replica comes
 	n.log = leader.log
 	var c crashes
 	c.watch(n)

@@ -201,7 +201,16 @@ func TestRestoreIsTheSameEverywhere(t *testing.T) {
 // The process may end at any step of staging, of the switch, and of what follows; the entry of the restore
 // is replayed unless the file has it.
 func TestCrashInRestoreOfBackup(t *testing.T) {
-	b, n := older(t)
+	for version, older := range map[string]func(testing.TB) ([]byte, *node){"1": older, "2": older2} {
+		t.Run("version "+version, func(t *testing.T) {
+			b, n := older(t)
+			crashInRestoreOfBackup(t, b, n)
+		})
+	}
+}
+
+func crashInRestoreOfBackup(t *testing.T, b []byte, n *node) {
+	t.Helper()
 	if err := n.r.Flush(); err != nil {
 		t.Fatal(err)
 	}
