@@ -39,8 +39,10 @@ func diskFaults() []kind {
 		{"fsync-follower", 1, "strace", "a sync of a follower fails", func(r *run, f fault) error { return r.failedSync(f, r.aFollower) }},
 		{"disk-low", 1, "disk", "a disk has less room than the reserve: a leader hands over", (*run).diskLow},
 		{"disk-full", 1, "disk", "a disk has no room at all", (*run).diskFull},
-		{"flipped-bit", 1, "", "a bit of a stopped node's replica is flipped", func(r *run, f fault) error { return r.flippedBit(f, "replica.db") }},
-		{"flipped-log", 1, "", "a bit of a stopped node's log is flipped", func(r *run, f fault) error { return r.flippedBit(f, "raft.db") }},
+		{"flipped-bit", 1, "", "a bit of a stopped node's replica is flipped: it gets another one", (*run).flippedReplica},
+		{"flipped-bit-running", 1, "", "a bit of a running node's replica is flipped: it ends, and gets another one", (*run).flippedUnderIt},
+		{"flipped-log", 1, "", "a bit of a stopped node's log is flipped: it does not start, and is replaced", (*run).flippedLog},
+		{"flipped-log-running", 1, "", "a bit of a running node's log is flipped: it does not start again, and is replaced", (*run).flippedLogUnderIt},
 		{"wiped-disk", 1, "", "a node comes back with an empty folder: refused, and replaced", (*run).wipedDisk},
 	}
 }
@@ -262,49 +264,6 @@ func (r *run) diskFull(f fault) error {
 		return err
 	}
 	return r.again(n)
-}
-
-func (r *run) flippedBit(f fault, file string) error {
-	victims, err := r.aFollower(f)
-	if err != nil {
-		return err
-	}
-	n := victims[0]
-	n.kill()
-	at, err := flip(filepath.Join(n.dir, n.id, file), f)
-	if err != nil {
-		return err
-	}
-	r.tell("%s at byte %d of %s", n.id, at, file)
-	if err := n.start(); err != nil {
-		return err
-	}
-	// It may not serve what is damaged. It ends at once or when it comes upon it, or the bit
-	// was in a page that is not used.
-	n.mayEnd(exitStorage, exitDamaged, exitFenced, exitRefused, exitKilled)
-	r.hold(f.between(500*time.Millisecond, 2*time.Second))
-	return r.replace(n)
-}
-
-// flip flips one bit of a file, and returns in which byte.
-func flip(path string, f fault) (int64, error) {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	st, err := file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	at := int64(f.Part * float64(st.Size()-1))
-	b := []byte{0}
-	if _, err := file.ReadAt(b, at); err != nil {
-		return 0, err
-	}
-	b[0] ^= 1 << (f.Pick % 8)
-	_, err = file.WriteAt(b, at)
-	return at, err
 }
 
 func (r *run) wipedDisk(f fault) error {

@@ -26,6 +26,7 @@ type node struct {
 	log        string
 	small      bool // dir is a small disk of its own
 	storm      bool // cut the log at every turn
+	scrubs     bool // read all that is stored every second, from the next start on
 
 	pid  atomic.Int64 // of its process, 0 while there is none
 	mu   sync.Mutex
@@ -107,6 +108,9 @@ func (n *node) start(join ...string) error {
 	args := []string{"serve", "--id", n.id, "--data", n.dir, "--http", n.http, "--raft", n.raft, "--advertise-raft", n.peer, "--expiry", "2s", "--mark-interval", "1s"}
 	if n.small {
 		args = append(args, "--disk-reserve", smallReserve)
+	}
+	if n.scrubs {
+		args = append(args, "--scrub-interval", "1s")
 	}
 	if len(join) > 0 {
 		args = append(args, "--join", strings.Join(join, ","))
@@ -253,6 +257,20 @@ func (n *node) complaints() error {
 		}
 	}
 	return nil
+}
+
+// sentence is what the program said last of why it ended; other lines of its log may follow.
+func (n *node) sentence() (last string) {
+	log, err := os.ReadFile(n.log)
+	if err != nil {
+		return err.Error()
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.HasPrefix(line, "todod: ") {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
 }
 
 // shift sets the node's clock off by so much.

@@ -59,7 +59,7 @@ var layers = map[string][]string{
 	// What measures from outside is a client like any other.
 	"todod/deploy/targets": {"todod/httpapi/api"},
 	// It reads logs as they lie on the disk; all else it knows as a client does.
-	"todod/deploy/chaos":         {"todod/fsm", "todod/httpapi/api", "todod/deploy/chaos/cable", "todod/deploy/chaos/history"},
+	"todod/deploy/chaos":         {"todod/fsm", "todod/fsm/boltfile", "todod/httpapi/api", "todod/deploy/chaos/cable", "todod/deploy/chaos/history"},
 	"todod/deploy/chaos/cable":   {},
 	"todod/deploy/chaos/history": {},
 }
