@@ -85,7 +85,29 @@ func (w *world) calm() {
 	w.watch.Lock()
 	clear(w.traps)
 	w.watch.Unlock()
-	w.deeds.Wait()
+	w.ends("deeds", w.deeds.Wait)
+}
+
+// ends waits for what must have an end: each request is answered, at the latest when the node that was asked has gone.
+func (w *world) ends(what string, wait func()) {
+	if !ended(wait) {
+		w.errorf("some %s have no end", what)
+		w.t.FailNow()
+	}
+}
+
+func ended(wait func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(time.Minute):
+		return false
+	}
 }
 
 // mend has nodes and clocks be well, but for what a story took from the group for good. The network stays as it is.
@@ -150,8 +172,15 @@ func addrs(ids []string) (addrs []string) {
 	return addrs
 }
 
-// The check must find what it is for: followers that do not miss their leader.
+// The checks must find what they are for: what has no end, and followers that do not miss their leader.
 func TestNobodyMissesTheLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := make(chan struct{})
+		if ended(func() { <-never }) || !ended(func() {}) {
+			t.Error("what has an end is not told from what has none")
+		}
+		close(never)
+	})
 	for _, planted := range []bool{false, true} {
 		t.Run(fmt.Sprint(planted), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -251,7 +251,7 @@ func (w *world) live() {
 	var clients sync.WaitGroup
 	defer func() { // also when the story ends early
 		cancel()
-		clients.Wait()
+		w.ends("clients", clients.Wait)
 		w.calm()
 	}()
 	w.begin()
@@ -273,7 +273,7 @@ func (w *world) live() {
 	w.calm()
 	w.recover()
 	cancel()
-	clients.Wait()
+	w.ends("clients", clients.Wait)
 	w.check()
 	w.compare()
 	if newer {
