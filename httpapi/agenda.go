@@ -11,7 +11,7 @@ import (
 
 // agenda finds a page of an order by date without a look at all rows: it goes through the index by date, from the day
 // of the page before, until the days are later than those of the page. It is given up where that takes too long, since a row
-// costs five times as much that way, and where entries without a date belong to the page, which the index does not have.
+// costs six times as much that way, and where entries without a date belong to the page, which the index does not have.
 type agenda struct {
 	f     *finder
 	rows  int    // that may still be looked at; 0: it is given up, or the order is another

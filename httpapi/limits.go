@@ -41,13 +41,13 @@ const (
 	// flushText is how much of a text answer of any length is gathered before it is written.
 	flushText = 32 << 10
 
-	// maxScan is how many rows one page of a filter looks at, found or not: some 20 ms. A short page has a next one.
+	// maxScan is how many rows one page of a filter looks at, found or not: some 5 ms. A short page has a next one.
 	maxScan = 20_000
-	// maxSort is how many rows are looked at to sort some: a list as large as one may be, some 1 s.
+	// maxSort is how many rows are looked at to sort some: a list as large as one may be, some 0.3 s.
 	maxSort = todo.MaxEntries + maxScan
 	// agendaRows is how many rows for each that is asked for are looked at by date, where the earliest come first, and
 	// agendaShare the share of a list that may be besides, a twentieth: where more were needed, that look was in vain, and all
-	// together costs a quarter more.
+	// together costs a third more.
 	agendaRows  = 8
 	agendaShare = 20
 	// listRows is how many rows it costs as much as to find a list.
