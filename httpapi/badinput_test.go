@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"todod/httpapi/api"
+	"todod/server"
 )
 
 func TestBadBodies(t *testing.T) {
@@ -229,6 +230,46 @@ func TestBadChoices(t *testing.T) {
 	for _, path := range []string{"/v1/lists/bob/entries?filter=", "/v1/entries?q="} {
 		if a := w.do("GET", path+strings.Repeat("a", 1<<20), ""); a.status != 431 {
 			t.Errorf("a filter of a megabyte: %d %s", a.status, a.body)
+		}
+	}
+}
+
+// What is wrong is said as it is, to whoever reads an answer for the first time.
+func TestWhatStrangersGetWrong(t *testing.T) {
+	w := newWorld(t)
+	w.add("bob", "x", "")
+	w.add("bob", "y", "")
+	const list, entry = "/v1/lists/bob/entries", "/v1/lists/bob/entries/1"
+	for _, method := range []string{"PUT", "PATCH"} {
+		w.do(method, entry+"?tz=Mars", `{"title":"z"}`).problem(api.CodeInvalid, "not_applied", "tz must be the name") // though nothing needs it
+	}
+	w.do("POST", "/v1/batch?tz=Mars", `{"commands":[{"op":"add","list":"bob","title":"x"}]}`).problem(api.CodeInvalid, "not_applied", "tz must be the name")
+	for query, says := range map[string]string{
+		"overdue=yes": "overdue must be true or false", "q=": "q must not be empty", "tag=": "tag must not be empty", "parent=x": "parent, column 1: a whole number must come here",
+		"priority=x": "a whole number from 0 to 9 must",
+	} {
+		w.do("GET", list+"?"+query, "").problem(api.CodeInvalid, "", says)
+	}
+	for _, path := range []string{"/v1/lists/nobody/entries/1", "/v1/lists/nobody/entries/1/history"} {
+		w.do("GET", path, "").problem(api.CodeNotFound, "", "no list of that name")
+	}
+	w.do("POST", entry+"/place", `{"before":1}`).problem(api.CodeInvalid, "not_applied", "place must name another entry")
+	w.do("POST", "/v1/batch", `{"commands":[{"op":"place","list":"bob","id":2,"place":{"after":2}}]}`).problem(api.CodeInvalid, "not_applied", "commands[0].place must name another entry")
+	w.do("GET", "/v1/search", "").problem(api.CodeInvalid, "", "q is missing: give it as a parameter")
+	w.do("PATCH", "/v1/lists/bob", `{"colour":"#AaBb09"}`).want(200, `{"name":"bob","entries":2,"open":2,"rev":3,"colour":"#aabb09"}`)
+	w.do("GET", "/v1/lists/bob/sync?cursor=x", "").problem(api.CodeInvalid, "", "cursor must be that of the answer before")
+
+	// Only where one may read at another level that is advised.
+	w.node.set(func(g *group) {
+		g.readErr = &server.Error{Kind: server.KindNoLeader, Detail: "no leader was confirmed"}
+	})
+	w.do("GET", list, "").problem(api.CodeNoLeader, "", "no leader was confirmed, or read at consistency=stale")
+	for _, a := range []*answer{
+		w.do("POST", "/v1/lists/bob/bulk", `{"op":"delete","filter":"done"}`).problem(api.CodeNoLeader, "not_applied"),
+		w.do("GET", "/v1/events?since=99", "").problem(api.CodeNoLeader, ""),
+	} {
+		if strings.Contains(a.body, "stale") {
+			t.Errorf("%s: %s", a.what, a.body)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"todod/fsm"
@@ -153,6 +154,11 @@ func (req *request) fail(err error) {
 	}
 	if req.started() {
 		return // the status is on its way: all that is left is to end
+	}
+	if f.code == api.CodeNoLeader && slices.Contains(req.query.known, "consistency") {
+		copied := *f
+		f = &copied
+		f.detail += ", or read at consistency=stale"
 	}
 	status := api.Statuses[f.code]
 	h := req.w.Header()

@@ -95,7 +95,7 @@ var glossary = openapi.Words{
 	"History.changes":  {Description: "A page of changes, the newest first."},
 
 	// Lists.
-	"colour":          {Description: "As #rrggbb, in lower case.", Pattern: `^(#[0-9a-f]{6})?$`},
+	"colour":          {Description: "As #rrggbb; answers have it in lower case.", Pattern: `^(#[0-9A-Fa-f]{6})?$`},
 	"archived":        {Type: truth, Description: "Kept, and out of the way: clients leave it out where nobody asks for it."},
 	"sort":            {Description: "What clients sort the entries by if nobody says otherwise.", MaxLength: todo.MaxSort},
 	"List.title":      {Description: "Shown instead of the name."},

@@ -21,12 +21,12 @@ const maxWorkings = 10
 // or not, for Apply refuses what was worked out from another rev. Then it is worked out anew, from a replica that has
 // seen what the refusal has.
 func (req *request) propose(ctx context.Context, cmd todo.Command, opt server.WriteOptions) (fsm.Result, error) {
-	if !propose.Does(&cmd) && req.choose == nil {
-		return req.s.node.Write(ctx, cmd, opt)
-	}
 	reader, err := req.zone()
 	if err != nil {
 		return fsm.Result{}, err
+	}
+	if !propose.Does(&cmd) && req.choose == nil {
+		return req.s.node.Write(ctx, cmd, opt)
 	}
 	if err := propose.Check(&cmd); err != nil { // lists are looked up by their names in NFC
 		return fsm.Result{}, err

@@ -137,7 +137,7 @@ func (q *query) flag(name string) (*bool, error) {
 func (q *query) required(name string) (string, error) {
 	text, ok := q.get(name)
 	if !ok {
-		return "", &todo.Invalid{Field: name, Reason: "is missing: give it in the query or in a form body"}
+		return "", &todo.Invalid{Field: name, Reason: "is missing: give it as a parameter"}
 	}
 	return text, nil
 }

@@ -31,12 +31,12 @@ func (p syncPoint) cursor(epoch uint64) string {
 
 func parseSync(text string) (p syncPoint, epoch uint64, err error) {
 	c, err := parseCursor(text, syncQuery)
-	if err != nil {
-		return p, 0, err
-	}
 	num, rev, _ := strings.Cut(c.text, ".")
 	p.id = c.id
-	if p.num, err = strconv.ParseUint(num, 10, 64); err == nil {
+	if err == nil {
+		p.num, err = strconv.ParseUint(num, 10, 64)
+	}
+	if err == nil {
 		p.rev, err = strconv.ParseUint(rev, 10, 64)
 	}
 	if err != nil || p.cursor(c.epoch) != text { // one spelling each

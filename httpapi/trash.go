@@ -239,7 +239,11 @@ func jsonFields(object []byte) (fields map[string]json.RawMessage) {
 func missing(v *fsm.View, list string, id uint64) error {
 	item, ok := v.Moved(list, id)
 	if !ok {
-		return fail(api.CodeNotFound, "%s", refusals[todo.NoEntry].detail)
+		code := todo.NoEntry
+		if _, there := v.List(list); !there {
+			code = todo.NoList
+		}
+		return fail(api.CodeNotFound, "%s", refusals[code].detail)
 	}
 	f := fail(api.CodeMoved, "%s", refusals[todo.Moved].detail)
 	f.current = &item

@@ -389,7 +389,7 @@ func (n *Node) Read(ctx context.Context, opt ReadOptions) (*Reading, error) {
 		case level == Auto && ctx.Err() == nil:
 			level = Stale
 		default:
-			return nil, &Error{Kind: KindNoLeader, Leader: e.leaderID(), Detail: "no leader was confirmed in time: try again, or read at consistency=stale"}
+			return nil, &Error{Kind: KindNoLeader, Leader: e.leaderID(), Detail: "no leader was confirmed in time: try again"}
 		}
 	}
 	if err := e.awaitRev(ctx, opt.MinRev); err != nil {

@@ -1,5 +1,7 @@
 package todo
 
+import "strings"
+
 // ListMore is what few lists have beside their counts. It is never changed, only replaced.
 type ListMore struct {
 	Title    string // shown instead of the name; "" for none
@@ -157,6 +159,7 @@ func (op *Op) checkList() (err error) {
 			return err
 		}
 	}
+	f.Colour = strings.ToLower(f.Colour)
 	switch {
 	case f.Colour != "" && !isColour(f.Colour):
 		return invalid("colour", "must be like #3366cc")

@@ -140,6 +140,9 @@ func (op *Op) check() (err error) {
 	case PatchList:
 		return op.checkList()
 	case Arrange:
+		if op.ID != 0 && op.Where.Neighbor == op.ID {
+			return invalid("place", "must name another entry than the one that is put there")
+		}
 		return op.Where.check()
 	default:
 		return invalid("op", "must be add, put, patch, delete, delete_list, restore or purge")

@@ -294,8 +294,8 @@ func TestParameters(t *testing.T) {
 		}
 	}
 	for _, try := range []struct{ name, value, says string }{
-		{"q", "", "q, column 1: there is nothing"}, {"tag", "", "tag, column 1: there is nothing"}, {"q", "a\x00", "q, column 2: it must not contain control"},
-		{"q", strings.Repeat("a", MaxBytes+1), "at most 4096 bytes"}, {"overdue", "1", "overdue, column 1: must be true or false"},
+		{"q", "", "q must not be empty"}, {"tag", "", "tag must not be empty"}, {"q", "a\x00", "q, column 2: it must not contain control"},
+		{"q", strings.Repeat("a", MaxBytes+1), "at most 4096 bytes"}, {"overdue", "1", "overdue must be true or false"},
 		{"due", "today | done", `due, column 7: "|" comes after the value`}, {"due", "", "due, column 1: a day"}, {"due", "<", "due, column 2: a day"},
 		{"priority", "10", "priority, column 1: a whole number"}, {"priority", "1 p2", "priority, column 3"}, {"parent", "<3", "parent, column 2: parent has no order"},
 		{"has", "", "has, column 1"}, {"has", "notes,", "has, column 7"}, {"has", "notes, date", "has, column 7"}, {"has", "notes date", "has, column 6: a comma"},

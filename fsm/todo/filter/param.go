@@ -1,9 +1,13 @@
 package filter
 
-import "todod/fsm/todo/fold"
+import (
+	"todod/fsm/todo"
+	"todod/fsm/todo/fold"
+)
 
 // Param reads the value of a parameter that has the name of a field, as one term: due and priority take a
-// comparison before the value; has takes several names; q is a text anywhere. An error is an *Error.
+// comparison before the value; has takes several names; q is a text anywhere. An error is an *Error, or, where no place
+// in the value is to blame, a *todo.Invalid.
 func Param(name, value string) (*Expr, error) {
 	p := &parser{text: value, name: name}
 	if err := p.check(); err != nil {
@@ -41,7 +45,7 @@ func Param(name, value string) (*Expr, error) {
 
 func (p *parser) whole(k kind) (*Expr, error) {
 	if fold.String(p.text) == "" {
-		return nil, p.fail(0, "there is nothing to look for")
+		return nil, &todo.Invalid{Field: p.name, Reason: "must not be empty"}
 	}
 	return &Expr{leaf(node{kind: k, text: p.text})}, nil
 }
@@ -53,7 +57,7 @@ func (p *parser) flag(k kind) (*Expr, error) {
 	case "false":
 		return &Expr{not(leaf(node{kind: k}))}, nil
 	}
-	return nil, p.fail(0, "must be true or false")
+	return nil, &todo.Invalid{Field: p.name, Reason: "must be true or false"}
 }
 
 func (p *parser) names() (*Expr, error) {

@@ -282,7 +282,7 @@ func (p *parser) exactly(f field) (*node, error) {
 		p.takes("#")
 		return p.textOf(node{kind: isTag})
 	case fieldParent:
-		num, err := p.number(0, 1<<63)
+		num, err := p.number(0, anyNumber)
 		return leaf(node{kind: isParent, num: num}), err
 	case fieldDone:
 		at := p.pos
@@ -330,14 +330,21 @@ func (p *parser) quoted(open int) (string, error) {
 	return "", p.fail(open, "this quote is never closed")
 }
 
+// anyNumber is more than any id.
+const anyNumber = 1 << 63
+
 func (p *parser) number(least, most uint64) (uint64, error) {
 	at := p.pos
 	word := p.run(isWord)
 	n, err := strconv.ParseUint(word, 10, 64)
-	if err != nil || n < least || n > most {
+	switch {
+	case err == nil && n >= least && n <= most:
+		return n, nil
+	case most == anyNumber:
+		return 0, p.fail(at, "a whole number must come here, not %s", p.found(at))
+	default:
 		return 0, p.fail(at, "a whole number from %d to %d must come here, not %s", least, most, p.found(at))
 	}
-	return n, nil
 }
 
 func (p *parser) hasName() (*node, error) {
