@@ -14,7 +14,7 @@ GOTEST   = go test -timeout 14m
 # The two that take longest come first: one computes in virtual time, the other mostly waits for processes.
 PACKAGES = ./server ./cmd/todod ./...
 
-.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted client check build man clean
+.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted client check build man pictures clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -106,6 +106,10 @@ build: ## bin/todod and bin/todo, static
 
 man: build ## the manual pages of both programs, in bin/man
 	@bin/todo man bin/man && bin/todod man bin/man && ls bin/man
+
+# In a real terminal, so it needs tmux. The same programs make the same pictures.
+pictures: build ## the pictures of the README, taken of todo and todo ui
+	go run ./deploy/pictures
 
 clean: ## take away bin and the test cache; ./data stays
 	rm -rf bin
