@@ -44,7 +44,7 @@ var settings = map[string]struct {
 		}
 		return nil
 	}},
-	"consistency": {"how fresh an answer must be, as in --consistency", oneOf("linearizable", "auto", "stale")},
+	"consistency": {"how fresh an answer must be, as in --consistency", oneOf(levels...)},
 	"view":        {"how 'todo ls' lays entries out: date, tree or table", oneOf(views...)},
 }
 
@@ -212,6 +212,10 @@ func (a *app) configCommand() *cobra.Command {
 				return names, cobra.ShellCompDirectiveNoFileComp
 			case len(args) == 1 && args[0] == "list":
 				return a.completeLists(cmd, prefix), cobra.ShellCompDirectiveNoFileComp
+			case len(args) == 1 && args[0] == "view":
+				return views, cobra.ShellCompDirectiveNoFileComp
+			case len(args) == 1 && args[0] == "consistency":
+				return levels, cobra.ShellCompDirectiveNoFileComp
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},

@@ -16,9 +16,12 @@ import (
 // views are the ways in which 'todo ls' lays entries out.
 var views = []string{"date", "tree", "table"}
 
+// levels are those of consistency.
+var levels = []string{"linearizable", "auto", "stale"}
+
 func consistencyFlag(cmd *cobra.Command, opt *api.ReadOptions) {
 	cmd.Flags().StringVar(&opt.Consistency, "consistency", "", "`LEVEL`: linearizable (default), auto (stale if there is no leader) or stale")
-	_ = cmd.RegisterFlagCompletionFunc("consistency", cobra.FixedCompletions([]string{"linearizable", "auto", "stale"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("consistency", cobra.FixedCompletions(levels, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (a *app) lsCommand() *cobra.Command {

@@ -61,19 +61,30 @@ func (p *printer) add(it item, depth int, said bool) {
 	p.lines = append(p.lines, "")
 }
 
-// maxList is how wide the column of lists may be: the titles matter more.
-const maxList = 16
+const (
+	// maxList is how wide the column of lists may be: the titles matter more.
+	maxList = 16
+	// roomy is how wide a terminal must be for days to have a column of their own.
+	roomy = 60
+	// least is how much of a tag or the like must be seen, else it is left out.
+	least = 4
+)
+
+// narrow reports whether there is no room for columns that most rows do not fill.
+func (p *printer) narrow() bool { return p.opt.Width > 0 && p.opt.Width < roomy }
 
 func (p *printer) flush(w io.Writer) error {
 	var c columns
 	for _, r := range p.rows {
 		c.list, c.id, c.when = max(c.list, cli.Width(r.list)), max(c.id, len(r.id)), max(c.when, len(r.when))
 	}
-	c.list = min(c.list, maxList)
+	if c.list = min(c.list, maxList); p.narrow() {
+		c.list = min(c.list, max(p.opt.Width/5, 1))
+	}
 	for _, r := range p.rows {
 		p.lines[r.at] = p.line(r, c)
 		if r.note != "" {
-			p.lines[r.at+1] = p.fit([]part{{text: strings.Repeat(" ", p.below(c))}, {faint, r.note, true}})
+			p.lines[r.at+1] = p.fit([]part{{text: strings.Repeat(" ", p.below(c))}, {sgr: faint, text: r.note, isText: true}})
 		}
 	}
 	for _, line := range p.lines {
@@ -96,16 +107,17 @@ func (p *printer) below(c columns) int {
 			n += width + 1
 		}
 	}
-	if w := p.opt.Width; w > 0 && n > w/2 {
+	if p.narrow() {
 		return 3
 	}
 	return n
 }
 
-// part is a piece of a line and its colour; in a text, words that were looked for are marked.
+// part is a piece of a line and its colour. In a text, words that were looked for are marked; what is more than the title
+// is left out where there is no room for it.
 type part struct {
-	sgr, text string
-	isText    bool
+	sgr, text    string
+	isText, more bool
 }
 
 // line lays out one entry: list, id, whether it is done, priority, when, title, and what else there is.
@@ -124,24 +136,28 @@ func (p *printer) line(r row, c columns) string {
 	if e.Priority > 0 {
 		priority = "p" + strconv.Itoa(int(e.Priority))
 	}
-	parts := []part{{sgr: faint, text: cli.Pad(cli.Cut(r.list, maxList), c.list)}, {sgr: faint, text: strings.Repeat(" ", c.id-len(r.id)) + r.id},
-		{sgr: faint, text: "[" + mark + "]"}, {sgr: prioritySGR, text: priority}, {sgr: r.whenSGR, text: cli.Pad(r.when, c.when)}}
-	if c.list == 0 {
-		parts = parts[1:]
+	var parts []part
+	if c.list > 0 {
+		parts = append(parts, part{sgr: faint, text: cli.Pad(cli.Cut(r.list, c.list), c.list)})
 	}
-	if c.when == 0 {
-		parts = parts[:len(parts)-1]
+	parts = append(parts, part{sgr: faint, text: strings.Repeat(" ", c.id-len(r.id)) + r.id}, part{sgr: faint, text: "[" + mark + "]"},
+		part{sgr: prioritySGR, text: priority})
+	switch {
+	case p.narrow() && r.when != "":
+		parts = append(parts, part{sgr: r.whenSGR, text: r.when})
+	case !p.narrow() && c.when > 0:
+		parts = append(parts, part{sgr: r.whenSGR, text: cli.Pad(r.when, c.when)})
 	}
 	indent := strings.Repeat("  ", r.depth)
-	parts = append(parts, part{sgr, indent + cli.Safe(e.Title), true})
+	parts = append(parts, part{sgr, indent + cli.Safe(e.Title), true, false})
 	for _, tag := range e.Tags {
-		parts = append(parts, part{tagged, "#" + cli.Safe(tag), true})
+		parts = append(parts, part{tagged, "#" + cli.Safe(tag), true, true})
 	}
 	if e.Repeat != "" {
-		parts = append(parts, part{sgr: faint, text: "(" + Repeat(e.Repeat, e.RepeatFrom) + ")"})
+		parts = append(parts, part{sgr: faint, text: "(" + Repeat(e.Repeat, e.RepeatFrom) + ")", more: true})
 	}
 	if e.Notes != "" {
-		parts = append(parts, part{sgr: faint, text: "+notes"})
+		parts = append(parts, part{sgr: faint, text: "+notes", more: true})
 	}
 	return p.fit(parts)
 }
@@ -157,7 +173,7 @@ func (p *printer) fit(parts []part) string {
 		}
 		text := part.text
 		if p.opt.Width > 0 {
-			if left < 1 {
+			if left < 1 || part.more && left < least && cli.Width(text) > left {
 				break
 			}
 			text = cli.Cut(text, left)
