@@ -136,7 +136,6 @@ func TestRemovedBeforeTheLogCame(t *testing.T) {
 	})
 }
 
-// A member that comes back at another address says so, and is found there.
 // A node that ends as leadership is to be handed over does not wait for an answer that nobody gives.
 func TestStopAsLeadershipIsHandedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -176,6 +175,7 @@ func TestStopAsLeadershipIsHandedOver(t *testing.T) {
 	})
 }
 
+// A member that comes back at another address says so, and is found there.
 func TestAddressChange(t *testing.T) {
 	inBubble(t, 3, func(t *testing.T, s *sim) {
 		id := s.followers()[0]

@@ -97,7 +97,8 @@ func (n *node) worksWithTables(name string) {
 			n.must(200, "GET", "/v1/entries?prefix="+url.QueryEscape(rare)+"&tz="+zone+"&"+q, "")
 		}
 		n.must(200, "POST", strings.TrimSuffix(path, "entries")+"bulk?tz="+zone, `{"filter":"overdue | due=today | 一","op":"patch","add_tags":["chosen`+rare+`"]}`)
-		n.must(200, "POST", strings.TrimSuffix(path, "entries")+"import?format=ical", "BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nUID:"+rare+fmt.Sprint(i)+"\r\nSUMMARY:"+rare+"\r\nDUE;TZID="+zone+":20200329T023000\r\nEND:VTODO\r\nEND:VCALENDAR\r\n")
+		ical := fmt.Sprintf("BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nUID:%[1]s%[2]d\r\nSUMMARY:%[1]s\r\nDUE;TZID=%[3]s:20200329T023000\r\nEND:VTODO\r\nEND:VCALENDAR\r\n", rare, i, zone)
+		n.must(200, "POST", strings.TrimSuffix(path, "entries")+"import?format=ical", ical)
 	}
 	rev := n.must(200, "PATCH", path+"/1", `{"done":true}`).header.Get("Todod-Index")
 	n.must(200, "POST", "/v1/undo", `{"rev":`+rev+`}`)
