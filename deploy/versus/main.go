@@ -1,5 +1,5 @@
 // Command versus puts todod beside etcd on one machine: three nodes of each in turns, fsync on, all defaults, the
-// same work over all nodes.
+// same work over all nodes. Beside both it puts the floor: what net/http and the load alone reach there.
 //
 //	cd deploy/versus && go run . -todod ../../bin/todod
 //
@@ -49,13 +49,17 @@ type figures struct {
 	p50  float64 // ms
 }
 
-// program is one of the two.
+// program is one of the three.
 type program func(ctx context.Context, w work, length time.Duration) (figures, error)
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == asNode {
 		etcdmain.Main(slices.Delete(slices.Clone(os.Args), 1, 2))
 		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == asFloor {
+		fmt.Fprintln(os.Stderr, "versus:", serveFloor())
+		os.Exit(1)
 	}
 	todod := flag.String("todod", "../../bin/todod", "the `PROGRAM` of todod")
 	dir := flag.String("dir", "", "a folder on the disk that is meant (default the system's temporary one)")
@@ -64,30 +68,32 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := compare(ctx, tododAt(*todod, *dir), etcdIn(*dir), *length, *runs); err != nil {
+	if err := compare(ctx, tododAt(*todod, *dir), etcdIn(*dir), floorAt(*todod), *length, *runs); err != nil {
 		fmt.Fprintln(os.Stderr, "versus:", err)
 		os.Exit(1)
 	}
 }
 
-// compare runs each work on both in turns and prints medians, and those of the ratios.
-func compare(ctx context.Context, todod, etcd program, length time.Duration, runs int) error {
+// compare runs each work on all in turns and prints medians, and those of the ratios.
+func compare(ctx context.Context, todod, etcd, floor program, length time.Duration, runs int) error {
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "WORK\tCONNS\tTODOD/S\tETCD/S\tRATIO\tTODOD P50\tETCD P50\tTODOD CPU\tETCD CPU\tRATIO\t")
+	fmt.Fprintln(t, "WORK\tCONNS\tTODOD/S\tETCD/S\tRATIO\tTODOD P50\tETCD P50\tTODOD CPU\tETCD CPU\tRATIO\tFLOOR/S\tFLOOR CPU\t")
 	for _, w := range works {
-		var ours, theirs []figures
+		var ours, theirs, least []figures
 		for range runs {
 			a, errA := todod(ctx, w, length)
 			b, errB := etcd(ctx, w, length)
-			if err := errors.Join(errA, errB); err != nil {
+			c, errC := floor(ctx, w, length)
+			if err := errors.Join(errA, errB, errC); err != nil {
 				return fmt.Errorf("%s at %d: %w", w.name, w.conns, err)
 			}
-			ours, theirs = append(ours, a), append(theirs, b)
+			ours, theirs, least = append(ours, a), append(theirs, b), append(least, c)
 		}
 		rate, p50, cpu := func(f figures) float64 { return f.rate }, func(f figures) float64 { return f.p50 }, func(f figures) float64 { return f.cpu }
-		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%.2f\t%.2f ms\t%.2f ms\t%.3f s\t%.3f s\t%.2f\t\n", w.name, w.conns,
+		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%.2f\t%.2f ms\t%.2f ms\t%.3f s\t%.3f s\t%.2f\t%.0f\t%.3f s\t\n", w.name, w.conns,
 			median(ours, rate), median(theirs, rate), ratio(ours, theirs, rate),
-			median(ours, p50), median(theirs, p50), median(ours, cpu), median(theirs, cpu), ratio(ours, theirs, cpu))
+			median(ours, p50), median(theirs, p50), median(ours, cpu), median(theirs, cpu), ratio(ours, theirs, cpu),
+			median(least, rate), median(least, cpu))
 	}
 	return t.Flush()
 }
