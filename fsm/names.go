@@ -56,6 +56,19 @@ func (r rows) namesSince(list string, since uint64) (names Names, ok bool) {
 	return names, since >= names.since
 }
 
+// Renamed returns what the list that once had a name is called now; not ok if the name is a list's, or no list with
+// another name had it.
+func (v *View) Renamed(name string) (now string, ok bool) {
+	defer v.guard(debug.SetPanicOnFault(true))
+	l := v.rows.list(name)
+	was := l.More.Get().Was
+	if l.Num != 0 || was == 0 {
+		return "", false
+	}
+	now = v.rows.names(was).now
+	return now, v.rows.list(now).Num == was // it may have been deleted since
+}
+
 // names returns what a list was called; all empty if it never got another name.
 func (r rows) names(num uint64) (n Names) {
 	b := r.get(numKey(tabNames, num))

@@ -87,7 +87,9 @@ func patchSettings(req *request, in *api.Settings) (out api.Settings, err error)
 	if err := req.s.node.SetSettings(ctx, fsm.Settings(*in)); err != nil {
 		return out, err
 	}
-	r, err := req.s.node.Read(ctx, server.ReadOptions{Level: server.Stale}) // this node has seen what it has set
+	req.applied = true
+	// A follower's replica may not have it yet, and settings have no rev to wait for.
+	r, err := req.s.node.Read(ctx, server.ReadOptions{Level: server.Linearizable})
 	if err != nil {
 		return out, err
 	}

@@ -56,6 +56,17 @@ func TestWhatLacksADescriptionIsNamed(t *testing.T) {
 	}
 }
 
+// What a body may never have is not in its description, though its Go type has it.
+func TestWhatIsAlwaysRefusedIsNotDescribed(t *testing.T) {
+	doc := describe(table())
+	for schema, there := range map[string]bool{"Bulk": false, "Command": true, "EntryPatch": true} {
+		s := doc.Components.Schemas.Get(schema)
+		if s == nil || (s.Properties.Get("uid") != nil) != there || s.Properties.Get("title") == nil {
+			t.Errorf("%s: uid, title: want %v, true", schema, there)
+		}
+	}
+}
+
 // The description is one that OpenAPI's own schema of a description takes, and all schemas in it are
 // JSON Schema.
 func TestDescriptionIsOpenAPI(t *testing.T) {

@@ -104,6 +104,32 @@ func refused(res *fsm.Result, batch bool) *failure {
 	return f
 }
 
+// noList is the failure of what asks for a list that is not there; it says where the list went that had the name.
+func noList(v *fsm.View, list string) *failure {
+	return fail(api.CodeNotFound, "%s%s", refusals[todo.NoList].detail, calledNow(v, list))
+}
+
+// calledNow ends a sentence about a name that no list has; "" if no list had it before it got another one.
+func calledNow(v *fsm.View, list string) string {
+	now, ok := v.Renamed(list)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(": it is called %q now", now)
+}
+
+// calledNow is the same for a write that was refused at a rev. What this node cannot say in time is left out.
+func (req *request) calledNow(list string, rev uint64) string {
+	ctx, cancel := req.bounded()
+	defer cancel()
+	r, err := req.s.node.Read(ctx, server.ReadOptions{Level: server.Stale, MinRev: rev})
+	if err != nil {
+		return ""
+	}
+	defer r.Close()
+	return calledNow(r.View, list)
+}
+
 // asFailure turns any error into what a client is told.
 func asFailure(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {

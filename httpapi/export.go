@@ -50,7 +50,7 @@ func getExport(req *request) error {
 	defer x.close()
 	l, exists := r.List(list)
 	if !exists {
-		return fail(api.CodeNotFound, "%s", refusals[todo.NoList].detail)
+		return noList(r.View, list)
 	}
 	if ok, err := req.fresh(exists, r.Epoch(), l.Rev); !ok {
 		return err
@@ -60,7 +60,7 @@ func getExport(req *request) error {
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noCache
 	h["Content-Disposition"] = []string{`attachment; filename="list` + f.Suffix + `"; filename*=UTF-8''` + url.PathEscape(list) + f.Suffix}
-	enc, err := f.Encoder(x, format.Head{List: list, Rev: l.Rev, Made: time.Now(), Zone: zone})
+	enc, err := f.Encoder(x, format.Head{List: list, Rev: l.Rev, Zone: zone})
 	if err == nil {
 		err = x.entries(enc)
 	}

@@ -107,6 +107,7 @@ var glossary = openapi.Words{
 	"add_tags":    {Description: "With patch: tags that the entries have too from then on, beside those that they have.", MaxItems: todo.MaxEntryTags, Items: &openapi.Schema{MinLength: 1, MaxLength: todo.MaxTag}},
 	"remove_tags": {Description: "With patch: tags that the entries have no longer.", MaxItems: todo.MaxEntryTags, Items: &openapi.Schema{MinLength: 1, MaxLength: todo.MaxTag}},
 	"filter":      {Description: "Which entries, in the language of the parameter filter.", MinLength: 1, MaxLength: filter.MaxBytes},
+	"Bulk.uid":    {Absent: true},
 	"Bulk.to":     {Description: "The list that the entries go to.", MaxLength: todo.MaxListName},
 	"ids":         {Description: "Of the entries that were changed, or would be."},
 

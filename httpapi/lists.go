@@ -183,7 +183,7 @@ func getList(req *request) error {
 	defer r.Close()
 	l, ok := r.List(list)
 	if !ok {
-		return fail(api.CodeNotFound, "%s", refusals[todo.NoList].detail)
+		return noList(r.View, list)
 	}
 	if ok, err := req.fresh(true, r.Epoch(), l.Rev); !ok {
 		return err

@@ -208,3 +208,40 @@ func TestSignpostsFollowRenames(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for a list by a name that it had is told what it is called now, until it is deleted or another has the name.
+func TestOldNamesAreExplained(t *testing.T) {
+	w := newWorld(t)
+	w.add("bob", "x", "")
+	w.do("PATCH", "/v1/lists/bob", `{"name":"e\u0301mile"}`).want(200, "")
+	w.do("PATCH", "/v1/lists/%C3%A9mile", `{"name":"rob"}`).want(200, "")
+	ask := func(old, says string) {
+		t.Helper()
+		says = "there is no list of that name" + says
+		name, _ := unescape(old)
+		for _, path := range []string{"", "/export?format=csv", "/entries/1", "/entries/1/history"} {
+			w.do("GET", "/v1/lists/"+old+path, "").problem(api.CodeNotFound, "", says)
+		}
+		for _, req := range [][2]string{{"DELETE", ""}, {"DELETE", "/entries/1"}, {"POST", "/trash/1/restore"}} {
+			w.do(req[0], "/v1/lists/"+old+req[1], "").problem(api.CodeNotFound, "not_applied", says)
+		}
+		w.do("PATCH", "/v1/lists/"+old, `{"title":"y"}`).problem(api.CodeNotFound, "not_applied", says)
+		w.do("PATCH", "/v1/lists/"+old+"/entries/1", `{"done":true}`).problem(api.CodeNotFound, "not_applied", says)
+		w.do("POST", "/v1/batch", `{"commands":[{"op":"add","list":"ann","title":"x"},{"op":"delete","list":"`+name+`","id":1}]}`).
+			problem(api.CodeNotFound, "not_applied", "commands[1]: "+says)
+	}
+	for _, old := range []string{"bob", "%C3%A9mile", "e%CC%81mile"} {
+		ask(old, `: it is called "rob" now`)
+	}
+	w.do("PATCH", "/v1/lists/rob", `{"name":"bob"}`).want(200, "")
+	ask("rob", `: it is called "bob" now`)
+	w.do("GET", "/v1/lists/bob", "").want(200, "")
+	w.do("DELETE", "/v1/lists/bob", "").want(204, "")
+	for _, old := range []string{"bob", "rob", "nobody"} {
+		if got := w.do("GET", "/v1/lists/"+old, "").problem(api.CodeNotFound, ""); strings.Contains(got.body, "called") {
+			t.Errorf("%s: %s", old, got.body)
+		}
+	}
+	w.add("rob", "of another list", "")
+	w.do("GET", "/v1/lists/rob", "").want(200, "")
+}

@@ -234,7 +234,11 @@ func (req *request) write(cmd todo.Command) (res fsm.Result, err error) {
 		h["Idempotency-Replayed"] = isTrue
 	}
 	if res.Code != todo.OK {
-		return res, refused(&res, cmd.Batch)
+		f := refused(&res, cmd.Batch)
+		if res.Code == todo.NoList && res.At < len(cmd.Ops) {
+			f.detail += req.calledNow(cmd.Ops[res.At].List, res.Rev)
+		}
+		return res, f
 	}
 	req.applied = true
 	return res, nil

@@ -62,6 +62,23 @@ func TestImportAndExport(t *testing.T) {
 	}
 }
 
+// An export depends on its list and on nothing else: the same rev is the same file, to the byte, as its strong tag says.
+func TestAnExportIsOfItsRev(t *testing.T) {
+	w := newWorld(t)
+	w.take("csv", "title,date\nDentist,2018-12-19\nBread,\n")
+	for _, f := range format.Names() {
+		path := "/v1/lists/bob/export?format=" + f
+		first := w.do("GET", path, "").want(http.StatusOK, "")
+		tag := first.header.Get("ETag")
+		w.add("ann", "another list", "")
+		w.do("GET", path, "").want(http.StatusOK, first.body[:len(first.body)-1]).has("ETag", tag)
+		w.do("GET", path, "", "If-None-Match: "+tag).want(http.StatusNotModified, "")
+		w.do("GET", path, "", "If-Match: "+tag).want(http.StatusOK, "")
+		w.add("bob", f, "")
+		w.do("GET", path, "", "If-Match: "+tag).problem(api.CodePrecondition, "")
+	}
+}
+
 // Whatever the format, an export of a list changes nothing where it came from, makes the same list elsewhere, and
 // changes nothing there the second time.
 func TestExportsComeIn(t *testing.T) {

@@ -239,11 +239,10 @@ func jsonFields(object []byte) (fields map[string]json.RawMessage) {
 func missing(v *fsm.View, list string, id uint64) error {
 	item, ok := v.Moved(list, id)
 	if !ok {
-		code := todo.NoEntry
 		if _, there := v.List(list); !there {
-			code = todo.NoList
+			return noList(v, list)
 		}
-		return fail(api.CodeNotFound, "%s", refusals[code].detail)
+		return fail(api.CodeNotFound, "%s", refusals[todo.NoEntry].detail)
 	}
 	f := fail(api.CodeMoved, "%s", refusals[todo.Moved].detail)
 	f.current = &item

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"todod/httpapi/api"
+	"todod/server"
 )
 
 // trash are the ids in bob's trash, in pages of two.
@@ -198,4 +199,9 @@ func TestSettings(t *testing.T) {
 		w.do("PATCH", path, body).problem(api.CodeInvalid, "not_applied", says)
 	}
 	w.do("GET", path, "").want(200, `{"trash_days":90,"events_mib":16}`)
+	// The answer is what the group has then, and not what this node, which may follow, happens to have.
+	w.node.set(func(g *group) { g.readErr = &server.Error{Kind: server.KindNoLeader, Detail: "no leader"} })
+	w.do("PATCH", path, `{"trash_days":60}`).problem(api.CodeNoLeader, "applied")
+	w.node.set(func(g *group) { g.readErr = nil })
+	w.do("GET", path, "").want(200, `{"trash_days":60,"events_mib":16}`)
 }

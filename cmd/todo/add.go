@@ -32,7 +32,7 @@ func (a *app) addCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "add [LIST] TITLE...", Short: "add an entry; a list begins with its first one",
 		Long: `Adds an entry to a list. With one argument it is the title, and the list is the one that was
-chosen with 'todo config list NAME'.
+chosen with 'todo config list NAME'; of several the first is the list, unless --list names it.
 
 What a title says of days, times, repeats, tags and priority is understood, and shown:
 
@@ -86,6 +86,9 @@ between double quotes, behind --, or all of it with --literal, is title and noth
 		}
 		a.remember(cmd, list, meta.Rev, "add "+added.Title)
 		a.began(cmd, begins, added.List)
+		if begins && len(args) > 2 && !cli.Given(cmd.Flag("list")) { // a title, maybe, of somebody who names no list
+			fmt.Fprintln(cmd.ErrOrStderr(), "the first of several words names the list: put a title between quotes to have all of it in the title")
+		}
 		return a.printEntry(cmd, "added", added)
 	})
 	return cmd

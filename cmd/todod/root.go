@@ -33,7 +33,7 @@ unreachable (try again later), 6 not allowed.`,
 	}
 	root.AddCommand(serveCommand(), statusCommand(env), membersCommand(env), eventsCommand(),
 		backupCommand(env), restoreCommand(), verifyCommand(),
-		joinCommand(), leaveCommand(), removeCommand(env), transferCommand(env), recoverCommand(), demoCommand(env), benchCommand(env))
+		joinCommand(), leaveCommand(), removeCommand(env), transferCommand(env), settingsCommand(), recoverCommand(), demoCommand(env), benchCommand(env))
 	return root
 }
 

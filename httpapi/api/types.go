@@ -146,9 +146,9 @@ type To struct {
 // Bulk is the body of POST /v1/lists/{list}/bulk: one thing that is done to all entries that a filter chooses, at most 1,000.
 // Op is patch (with the fields to set, and tags to add to those that there are or to take away), delete, move or copy (with to).
 type Bulk struct {
-	Filter string `json:"filter"`
-	Op     string `json:"op"`
-	EntryPatch
+	Filter     string   `json:"filter"`
+	Op         string   `json:"op"`
+	EntryPatch          // but for UID: each entry needs one of its own
 	AddTags    []string `json:"add_tags,omitempty"`
 	RemoveTags []string `json:"remove_tags,omitempty"`
 	To         string   `json:"to,omitempty"`

@@ -40,7 +40,6 @@ type Entry struct {
 type Head struct {
 	List string
 	Rev  uint64         // of the list, when the export began
-	Made time.Time      // when that was
 	Zone *time.Location // whose midnight a date begins with, for formats that know instants only; nil is UTC
 }
 

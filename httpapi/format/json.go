@@ -12,7 +12,7 @@ import (
 
 // Todod's own JSON holds all there is of an entry. A file is one document, an object with a line for each entry:
 //
-//	{"format":"todod","version":1,"list":"bob","rev":42,"made":"2026-11-28T09:00:00Z","entries":[
+//	{"format":"todod","version":1,"list":"bob","rev":42,"entries":[
 //	{"list":"bob","id":1,"title":"Dentist",...},
 //	{"list":"bob","id":2,...}
 //	]}
@@ -26,11 +26,10 @@ const (
 
 // jsonHead is what stands before the entries.
 type jsonHead struct {
-	Format  string    `json:"format"`
-	Version int       `json:"version"`
-	List    string    `json:"list"`
-	Rev     uint64    `json:"rev"`
-	Made    time.Time `json:"made"`
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+	List    string `json:"list"`
+	Rev     uint64 `json:"rev"`
 }
 
 type jsonEncoder struct {
@@ -41,7 +40,7 @@ type jsonEncoder struct {
 }
 
 func newJSONEncoder(w io.Writer, h Head) (Encoder, error) {
-	head, err := json.Marshal(jsonHead{jsonName, jsonVersion, h.List, h.Rev, h.Made.UTC()})
+	head, err := json.Marshal(jsonHead{jsonName, jsonVersion, h.List, h.Rev})
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type Schema struct {
 	Required    []string     `json:"required,omitempty"`
 	Additional  any          `json:"additionalProperties,omitempty"` // false, or the schema of all others
 	Deprecated  bool         `json:"deprecated,omitempty"`
+	Absent      bool         `json:"-"` // of a word: the Go type has the field, the body may not
 }
 
 // Types is a type, or several of which a value has one.
@@ -142,6 +143,9 @@ func (s *Schemas) fields(to *Schema, t reflect.Type, owner string, patch bool) {
 		}
 		if name == "" {
 			name = f.Name
+		}
+		if s.Words[owner+"."+name].Absent {
+			continue
 		}
 		optional := slices.Contains(strings.Split(options, ","), "omitempty") || slices.Contains(strings.Split(options, ","), "omitzero")
 		field := s.field(f.Type, owner, name)
