@@ -9,7 +9,7 @@ import (
 // rows reads rows of one state: live over frozen over bolt.
 type rows struct {
 	live, frozen *tree
-	inFile       filed
+	inFile       *filed
 	tx           *bolt.Tx // nil for the applier's own
 	applier      *store   // whose transaction is opened on demand; nil for others
 }
@@ -17,12 +17,24 @@ type rows struct {
 // filed is the rows in the file, as one transaction sees them.
 type filed struct {
 	bucket *bolt.Bucket
-	lookup *bolt.Cursor // kept for all look-ups: bolt makes one, and its stack, for each Get
+	lookup *bolt.Cursor   // kept for all look-ups: bolt makes one, and its stack, for each Get
+	spare  []*bolt.Cursor // of scans that ended
 }
 
-func newFiled(b *bolt.Bucket) filed { return filed{b, b.Cursor()} }
+func newFiled(b *bolt.Bucket) *filed { return &filed{bucket: b, lookup: b.Cursor()} }
 
-func (f filed) get(key string) []byte {
+// cursor is for one scan, which may put it among the spare ones when it ends.
+func (f *filed) cursor() *bolt.Cursor {
+	last := len(f.spare) - 1
+	if last < 0 {
+		return f.bucket.Cursor()
+	}
+	c := f.spare[last]
+	f.spare = f.spare[:last]
+	return c
+}
+
+func (f *filed) get(key string) []byte {
 	k, v := f.lookup.Seek([]byte(key))
 	if string(k) != key {
 		return nil
@@ -36,7 +48,7 @@ func (r rows) close() {
 	}
 }
 
-func (r rows) file() filed {
+func (r rows) file() *filed {
 	if r.applier != nil {
 		return r.applier.file()
 	}
@@ -60,6 +72,26 @@ func (r rows) below(key string) []byte {
 		}
 	}
 	return r.file().get(key)
+}
+
+// next is get for the key that is likely to come right behind the one that was looked up last: a step in the file costs
+// a fifth of a search.
+func (r rows) next(key string) []byte {
+	row, ok := r.live.Get(key)
+	if !ok && r.frozen != nil {
+		row, ok = r.frozen.Get(key)
+	}
+	if !ok {
+		k, v := r.file().lookup.Next()
+		if string(k) != key {
+			return r.get(key)
+		}
+		row = v
+	}
+	if row == nil {
+		return nil
+	}
+	return mustUnseal(key, row)
 }
 
 // get returns the payload of a row, nil if there is none. It panics on a damaged row:
@@ -91,12 +123,13 @@ func (r rows) walk(from, below string, visit func(key string, payload []byte) bo
 }
 
 func (r rows) each(from, below string, text func([]byte) string, visit func(key string, payload []byte) bool) {
-	live, frozen := r.live.Iter(), (&tree{}).Iter()
+	live, frozen := r.live.Iter(), noRows
 	if r.frozen != nil {
 		frozen = r.frozen.Iter()
 	}
 	liveOK, frozenOK := live.Seek(from), frozen.Seek(from)
-	cursor := r.file().bucket.Cursor()
+	file := r.file()
+	cursor := file.cursor()
 	k, v := cursor.Seek([]byte(from))
 	for {
 		key, row, found := "", []byte(nil), false
@@ -110,7 +143,7 @@ func (r rows) each(from, below string, text func([]byte) string, visit func(key 
 			key, row, found = text(k), v, true
 		}
 		if !found || key >= below {
-			return
+			break
 		}
 		if liveOK && live.Key() == key {
 			liveOK = live.Next()
@@ -122,7 +155,8 @@ func (r rows) each(from, below string, text func([]byte) string, visit func(key 
 			k, v = cursor.Next()
 		}
 		if row != nil && !visit(key, mustUnseal(key, row)) {
-			return
+			break
 		}
 	}
+	file.spare = append(file.spare, cursor)
 }

@@ -63,17 +63,20 @@ func unseal(key string, row []byte) ([]byte, error) {
 // unsealAs is unseal with the hash of the key.
 func unsealAs[K string | []byte](hash uint64, key K, row []byte) ([]byte, error) {
 	if len(row) < 1+crcSize {
-		return nil, fmt.Errorf("a row of table %.1q is cut short: %w", key, ErrCorrupt)
+		return nil, fmt.Errorf("a row of table %.1q is cut short: %w", copied(key), ErrCorrupt)
 	}
 	body := row[:len(row)-crcSize]
 	if rowSum(hash, body) != binary.BigEndian.Uint32(row[len(body):]) {
-		return nil, fmt.Errorf("a row of table %.1q with a wrong sum: %w", key, ErrCorrupt)
+		return nil, fmt.Errorf("a row of table %.1q with a wrong sum: %w", copied(key), ErrCorrupt)
 	}
 	if body[0] != rowVersion {
-		return nil, fmt.Errorf("a row of table %.1q has version %d: %w", key, body[0], ErrUnknown)
+		return nil, fmt.Errorf("a row of table %.1q has version %d: %w", copied(key), body[0], ErrUnknown)
 	}
 	return body[1:], nil
 }
+
+// copied is a key for an error: with the key itself in one, all keys that are looked up would have to be allocated.
+func copied[K string | []byte](key K) []byte { return append([]byte(nil), key...) }
 
 func numKey(table byte, nums ...uint64) string {
 	var buf [1 + 4*8]byte

@@ -38,6 +38,9 @@ var (
 // tree holds rows by key that are applied but not yet in bolt; a nil row is a deleted one.
 type tree = btree.Map[string, []byte]
 
+// noRows is what walks over no tree.
+var noRows btree.MapIter[string, []byte]
+
 func newTree() *tree { return btree.NewMap[string, []byte](degree) }
 
 // image is one consistent state of the store, never changed once published: what is
@@ -79,7 +82,7 @@ type store struct {
 	urgent bool     // what is being applied is to be in the file at once
 	dirty  int      // bytes in live
 	tx     *bolt.Tx // the applier's
-	inFile filed    // the rows that it sees
+	inFile *filed   // the rows that it sees
 	saved  uint64   // the log index that the file is at
 
 	flushing sync.Mutex // held during a flush; taken before mu
@@ -224,7 +227,7 @@ func (s *store) at(step string) {
 func (s *store) closeTx() {
 	if s.tx != nil {
 		s.tx.Rollback()
-		s.tx, s.inFile = nil, filed{}
+		s.tx, s.inFile = nil, nil
 	}
 }
 
@@ -235,7 +238,7 @@ func (s *store) rows() rows {
 
 // file returns the rows in the file, for the applier. The transaction is opened on demand and
 // lives until commit: a longer one would stall a flush that grows the file.
-func (s *store) file() filed {
+func (s *store) file() *filed {
 	if s.tx == nil {
 		tx, err := s.db.Begin(false)
 		if err != nil {

@@ -17,6 +17,7 @@ type View struct {
 	rows  rows
 	meta  *meta
 	store *store
+	last  todo.List // the list that was looked for last, there or not: most that is asked of a view is about one list
 }
 
 // View opens a view of all that is applied by now. It fails once Config.Fatal was called.
@@ -81,8 +82,15 @@ func (v *View) Index() uint64 { return v.meta.Index }
 // List returns the list with a name, if there is one.
 func (v *View) List(name string) (todo.List, bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	l := v.rows.list(name)
+	l := v.list(name)
 	return l, l.Num != 0
+}
+
+func (v *View) list(name string) todo.List {
+	if v.last.Name != name || name == "" {
+		v.last = v.rows.list(name)
+	}
+	return v.last
 }
 
 // Lists returns the lists whose names begin with prefix and come after a name, in byte order,
@@ -111,7 +119,7 @@ func (v *View) Lists(prefix, afterName string, limit int) (lists []todo.List, mo
 // Entry returns an entry of a list, if there is one.
 func (v *View) Entry(list string, id uint64) (todo.Entry, bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.list(list).Num
+	num := v.list(list).Num
 	if num == 0 {
 		return todo.Entry{}, false
 	}
@@ -121,7 +129,7 @@ func (v *View) Entry(list string, id uint64) (todo.Entry, bool) {
 // UID returns the entry of a list that has a uid, if there is one.
 func (v *View) UID(list, uid string) (todo.Entry, bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.list(list).Num
+	num := v.list(list).Num
 	if num == 0 || uid == "" {
 		return todo.Entry{}, false
 	}
@@ -156,30 +164,39 @@ const pageRoom = 8
 
 // Entries returns a page of a list's entries and whether there are more, in the order of Look.
 func (v *View) Entries(list string, q Query) (page []todo.Entry, more bool) {
-	v.Look(list, &q, func(e *todo.Entry) bool {
-		if q.Done != nil && e.Done != *q.Done {
-			return true
-		}
-		if len(page) == q.Limit {
-			more = true
-			return false
-		}
+	more = v.Page(list, &q, func(e *todo.Entry) {
 		if page == nil {
 			page = make([]todo.Entry, 0, min(q.Limit, pageRoom))
 		}
 		page = append(page, e.Clone())
-		return true
 	})
 	return page, more
 }
 
+// Page calls visit for each entry of such a page, which holds as long as in Look, and returns whether there are more.
+func (v *View) Page(list string, q *Query, visit func(e *todo.Entry)) (more bool) {
+	n := 0
+	v.Look(list, q, func(e *todo.Entry) bool {
+		if q.Done != nil && e.Done != *q.Done {
+			return true
+		}
+		if more = n == q.Limit; more {
+			return false
+		}
+		n++
+		visit(e)
+		return true
+	})
+	return more
+}
+
 // Look calls visit for the entries of a list that are of the dates of a query and come after its After, until visit returns false;
 // of Done and Limit it knows nothing. They come in the order they were added; with any date by date first, undated ones
-// left out. An unknown list has none. An entry and all in it hold until visit returns, Clone keeps one: copies of all would be
-// most of what a long look costs.
+// left out. An unknown list has none. An entry and all in it hold until visit returns, but its title and date until the view
+// is closed; Clone keeps one: copies of all would be most of what a long look costs.
 func (v *View) Look(list string, q *Query, visit func(e *todo.Entry) bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.list(list).Num
+	num := v.list(list).Num
 	if num == 0 {
 		return
 	}
@@ -195,8 +212,15 @@ func (v *View) Look(list string, q *Query, visit func(e *todo.Entry) bool) {
 	if !ok {
 		return
 	}
+	last := uint64(0)
 	v.rows.walk(from, below, func(key string, _ []byte) bool {
-		row := v.rows.get(numKey(tabEntry, num, lastNum(key)))
+		id, row := lastNum(key), []byte(nil)
+		if id == last+1 { // entries of one day are often added one after the other
+			row = v.rows.next(numKey(tabEntry, num, id))
+		} else {
+			row = v.rows.get(numKey(tabEntry, num, id))
+		}
+		last = id
 		if row == nil {
 			damagedRow(errors.New("the index by date names no entry"))
 		}
@@ -207,7 +231,7 @@ func (v *View) Look(list string, q *Query, visit func(e *todo.Entry) bool) {
 // HasSub reports whether an entry of a list has others below it.
 func (v *View) HasSub(list string, id uint64) (has bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	num := v.rows.list(list).Num
+	num := v.list(list).Num
 	if num == 0 {
 		return false
 	}
@@ -243,7 +267,7 @@ func (q *Query) dates(num uint64) (from, below string, ok bool) {
 // false.
 func (v *View) InOrder(list string, after todo.Position, visit func(e todo.Entry) bool) {
 	defer v.guard(debug.SetPanicOnFault(true))
-	if num := v.rows.list(list).Num; num != 0 {
+	if num := v.list(list).Num; num != 0 {
 		v.rows.inOrder(num, after, visit)
 	}
 }
