@@ -44,7 +44,7 @@ func postMember(req *request, in *api.Join) (api.Joined, error) {
 }
 
 func deleteMember(req *request, _ *nothing) (nothing, error) {
-	id, err := url.PathUnescape(req.vars["id"])
+	id, err := url.PathUnescape(req.vars.id)
 	if err != nil || server.CheckID(id) != nil {
 		return nothing{}, &todo.Invalid{Field: "id", Reason: "must be the id of a node"}
 	}

@@ -99,23 +99,25 @@ func appendTexts(b []byte, name string, texts []string) []byte {
 	return append(b, ']')
 }
 
-// appendEntries appends an api.Entries.
-func appendEntries(b []byte, list string, rev uint64, entries []todo.Entry, next string) []byte {
-	b = append(b, `{"list":`...)
-	b = appendString(b, list)
-	b = append(b, `,"rev":`...)
-	b = strconv.AppendUint(b, rev, 10)
-	b = append(b, `,"entries":[`...)
-	for i := range entries {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendEntry(b, list, &entries[i])
+// beginEntries appends an api.Entries up to its entries, appendNext one of them, endEntries what comes after them. No
+// entry ever stands in memory beside its text.
+func beginEntries(b []byte, list string, rev uint64) []byte {
+	b = appendString(append(b, `{"list":`...), list)
+	b = strconv.AppendUint(append(b, `,"rev":`...), rev, 10)
+	return append(b, `,"entries":[`...)
+}
+
+func appendNext(b []byte, list string, e *todo.Entry) []byte {
+	if b[len(b)-1] != '[' {
+		b = append(b, ',')
 	}
+	return appendEntry(b, list, e)
+}
+
+func endEntries(b []byte, next string) []byte {
 	b = append(b, ']')
 	if next != "" {
-		b = append(b, `,"next":`...)
-		b = appendString(b, next)
+		b = appendString(append(b, `,"next":`...), next)
 	}
 	return append(b, '}')
 }

@@ -146,10 +146,9 @@ func getEntries(req *request) error {
 		return err
 	}
 	text, _ := req.query.get("cursor") // "" asks for the first page, as a loop over pages begins
-	hash := hashQuery("entries", q.Date, q.From, q.To, flagText(q.Done))
-	at := cursor{query: hash}
+	at := cursor{}
 	if text != "" {
-		if at, err = parseCursor(text, hash); err != nil {
+		if at, err = parseCursor(text, hashEntries(&q)); err != nil {
 			return err
 		}
 		if at.text != "" && todo.Date(at.text) != nil {
@@ -180,14 +179,22 @@ func (req *request) readPage(buf *bytes.Buffer, list string, q fsm.Query, at cur
 	if ok, err := req.fresh(exists, r.Epoch(), l.Rev); !ok {
 		return false, err
 	}
-	page, more := r.Entries(list, q)
+	b, last := beginEntries(buf.AvailableBuffer(), list, l.Rev), fsm.Position{}
+	more := r.Page(list, &q, func(e *todo.Entry) {
+		b = appendNext(b, list, e)
+		last = fsm.Position{Date: e.Date, ID: e.ID}
+	})
 	next := ""
 	if more {
-		last := &page[len(page)-1]
-		next = cursor{epoch: r.Epoch(), query: at.query, list: l.Num, id: last.ID, text: last.Date}.String()
+		next = cursor{epoch: r.Epoch(), query: hashEntries(&q), list: l.Num, id: last.ID, text: last.Date}.String()
 	}
-	buf.Write(append(appendEntries(buf.AvailableBuffer(), list, l.Rev, page, next), '\n'))
+	buf.Write(append(endEntries(b, next), '\n'))
 	return true, nil
+}
+
+// hashEntries binds a cursor to the query that it came from.
+func hashEntries(q *fsm.Query) uint64 {
+	return hashQuery("entries", q.Date, q.From, q.To, flagText(q.Done))
 }
 
 var (

@@ -42,7 +42,11 @@ func TestEncodingEqualsTheLibrarys(t *testing.T) {
 		if err := enc.Encode(page); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(appendEntries(nil, list, 7, entries, next)) + "\n"; got != want.String() {
+		b := beginEntries(nil, list, 7)
+		for i := range entries {
+			b = appendNext(b, list, &entries[i])
+		}
+		if got := string(endEntries(b, next)) + "\n"; got != want.String() {
 			t.Fatalf("got\n%s, want\n%s", got, want.String())
 		}
 	})

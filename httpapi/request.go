@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,11 +40,23 @@ type request struct {
 	r       *http.Request
 	w       recorder
 	route   string
-	vars    map[string]string // of the path, still escaped
+	vars    vars
 	query   query
 	cut     bool                                                        // the answer broke off: what was sent of it must not look complete
 	choose  func(context.Context, *server.Reading, *todo.Command) error // sets the operations of its command; nil: it has them
 	applied bool                                                        // its command took effect, whatever fails after that
+	values  []string                                                    // of the header of its answer
+	few     [5]string                                                   // room for them
+}
+
+// header sets a header of the answer. The values of all stand side by side: a slice for each would be an allocation for each.
+func (req *request) header(name, value string) {
+	if req.values == nil {
+		req.values = req.few[:0]
+	}
+	at := len(req.values)
+	req.values = append(req.values, value)
+	req.w.Header()[name] = req.values[at : at+1 : at+1]
 }
 
 // recorder remembers the status for the metrics.
@@ -163,7 +174,7 @@ func (req *request) control() *http.ResponseController {
 
 // list is the name of the list in the path, in its stored form.
 func (req *request) list() (string, error) {
-	name, err := url.PathUnescape(req.vars["list"])
+	name, err := url.PathUnescape(req.vars.list)
 	if err != nil {
 		return "", &todo.Invalid{Field: "list", Reason: "must be escaped as in a URL"}
 	}
@@ -172,7 +183,7 @@ func (req *request) list() (string, error) {
 
 // id is the id of the entry in the path.
 func (req *request) id() (uint64, error) {
-	id, err := wholeNumber(req.vars["id"])
+	id, err := wholeNumber(req.vars.id)
 	if err != nil {
 		return 0, &todo.Invalid{Field: "id", Reason: err.Error()}
 	}
@@ -225,10 +236,9 @@ func (req *request) write(cmd todo.Command) (res fsm.Result, err error) {
 		return res, err
 	}
 	h := req.w.Header()
-	rev := []string{strconv.FormatUint(res.Rev, 10)}
-	h["Todod-Index"] = rev
-	if res.Code == todo.OK && slices.ContainsFunc(res.Items, func(it todo.Item) bool { return it.Changed }) {
-		h["Todod-Rev"] = rev
+	req.header("Todod-Index", strconv.FormatUint(res.Rev, 10))
+	if res.Code == todo.OK && changed(res.Items) {
+		h["Todod-Rev"] = h["Todod-Index"]
 	}
 	if res.Replayed {
 		h["Idempotency-Replayed"] = isTrue
@@ -242,6 +252,16 @@ func (req *request) write(cmd todo.Command) (res fsm.Result, err error) {
 	}
 	req.applied = true
 	return res, nil
+}
+
+// changed reports whether a write changed something.
+func changed(items []todo.Item) bool {
+	for i := range items { // they are large: no copies
+		if items[i].Changed {
+			return true
+		}
+	}
+	return false
 }
 
 func idempotencyKey(h http.Header) (string, error) {
@@ -278,11 +298,10 @@ func (req *request) readAs(opt server.ReadOptions) (*server.Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := req.w.Header()
-	h["Todod-Consistency"] = []string{string(r.Level)}
-	h["Todod-Index"] = []string{strconv.FormatUint(r.Rev(), 10)}
+	req.header("Todod-Consistency", string(r.Level))
+	req.header("Todod-Index", strconv.FormatUint(r.Rev(), 10))
 	if r.Level == server.Stale {
-		h["Todod-Last-Contact"] = []string{strconv.FormatInt(millis(r.LastContact), 10)}
+		req.header("Todod-Last-Contact", strconv.FormatInt(millis(r.LastContact), 10))
 	}
 	return r, nil
 }
@@ -357,7 +376,7 @@ func holds(tags []todo.Tag, exists bool, at todo.Tag) bool {
 
 // tag sets the ETag.
 func (req *request) tag(epoch, rev uint64) {
-	req.w.Header()["Etag"] = []string{string(appendTag(make([]byte, 0, 44), epoch, rev))}
+	req.header("Etag", string(appendTag(make([]byte, 0, 44), epoch, rev)))
 }
 
 // send answers with a body that is complete.
@@ -375,7 +394,7 @@ func (req *request) sendBytes(status int, kind []string, body []byte) error {
 	h := req.w.Header()
 	h["Content-Type"] = kind
 	h["X-Content-Type-Options"] = noSniff
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	req.header("Content-Length", strconv.Itoa(len(body)))
 	if _, ok := h["Cache-Control"]; !ok {
 		h["Cache-Control"] = noCache
 	}

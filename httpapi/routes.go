@@ -62,17 +62,22 @@ type routes struct {
 	table  []route
 	byPath map[string]*resource
 	plain  map[string]*resource // those without a variable, whose path is all that mux could compare
+	ofList map[string]*resource // those of a list and no other variable, by what follows it
 	none   *resource            // what stands under all other paths
 }
 
 func newRoutes(table []route, m *metrics) *routes {
-	rs := &routes{router: mux.NewRouter().UseEncodedPath(), table: table, byPath: map[string]*resource{}, plain: map[string]*resource{}}
+	rs := &routes{router: mux.NewRouter().UseEncodedPath(), table: table, byPath: map[string]*resource{},
+		plain: map[string]*resource{}, ofList: map[string]*resource{}}
 	for _, res := range resources(rs.table) {
 		res.prepare(m)
 		rs.byPath[res.path] = res
 		if !strings.Contains(res.path, "{") {
 			rs.plain[res.path] = res
 			continue
+		}
+		if rest, ok := strings.CutPrefix(res.path, beforeList+"{list}/"); ok && !strings.ContainsAny(rest, "{/") {
+			rs.ofList[rest] = res
 		}
 		rs.router.Path(res.pattern()).Name(res.path)
 	}
@@ -99,16 +104,42 @@ func (res *resource) prepare(m *metrics) {
 	res.other = m.counts(res.path, "other")
 }
 
+// beforeList is where the paths of most requests begin.
+const beforeList = "/v1/lists/"
+
+// vars are the variables of a path, still escaped.
+type vars struct{ list, id string }
+
 // find returns the resource under the path of a request, with the variables in it.
-func (rs *routes) find(r *http.Request) (*resource, map[string]string) {
-	if res := rs.plain[r.URL.EscapedPath()]; res != nil {
-		return res, nil
+func (rs *routes) find(r *http.Request) (*resource, vars) {
+	path := r.URL.EscapedPath()
+	if res := rs.plain[path]; res != nil {
+		return res, vars{}
 	}
+	if res, list := rs.findOfList(path); res != nil {
+		return res, vars{list: list}
+	}
+	return rs.match(r)
+}
+
+// findOfList finds what most requests are for. mux would too, with a regular expression for each path: the pattern of such
+// a path lets anything but a slash stand for the list.
+func (rs *routes) findOfList(path string) (*resource, string) {
+	path, ok := strings.CutPrefix(path, beforeList)
+	list, rest, slash := strings.Cut(path, "/")
+	if !ok || !slash {
+		return nil, ""
+	}
+	return rs.ofList[rest], list
+}
+
+// match is find for all paths, by mux.
+func (rs *routes) match(r *http.Request) (*resource, vars) {
 	var match mux.RouteMatch
 	if !rs.router.Match(r, &match) {
-		return rs.none, nil
+		return rs.none, vars{}
 	}
-	return rs.byPath[match.Route.GetName()], match.Vars
+	return rs.byPath[match.Route.GetName()], vars{match.Vars["list"], match.Vars["id"]}
 }
 
 // refuse is the answer to a request that no method is there for.

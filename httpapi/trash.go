@@ -144,7 +144,7 @@ func getHistory(req *request) error {
 	if err != nil {
 		return err
 	}
-	limit, at, err := req.pageAt("history", req.vars["id"])
+	limit, at, err := req.pageAt("history", req.vars.id)
 	if err != nil {
 		return err
 	}
