@@ -14,11 +14,11 @@ GOTEST   = go test -timeout 14m
 # The two that take longest come first: one computes in virtual time, the other mostly waits for processes.
 PACKAGES = ./server ./cmd/todod ./...
 
-.PHONY: help run demo test race fuzz golden lint bench targets chaos soak planted client check build man pictures clean
+.PHONY: help run demo test race fuzz golden lint bench targets chaos soak versus planted client check build man pictures clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '%-14s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name does; do printf '%-15s %s\n' "$$name" "$$does"; done
 
 run: build ## build, start one node in ./data and print lines to try
 	@echo

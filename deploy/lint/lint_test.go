@@ -367,6 +367,31 @@ func TestReadmeNamesWhatThereIs(t *testing.T) {
 	}
 }
 
+// The papers say which test shows what: one that has another name by now shows nothing.
+func TestPapersNameTestsThatAreThere(t *testing.T) {
+	there, named := map[string]bool{}, map[string]string{}
+	files(t, func(path string, content []byte) {
+		switch {
+		case strings.HasSuffix(path, "_test.go"):
+			for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`).FindAllSubmatch(content, -1) {
+				there[string(m[1])] = true
+			}
+		case strings.HasSuffix(path, ".md"):
+			for _, m := range regexp.MustCompile("`(?:[a-z]+\\.)?((?:Test|Fuzz|Benchmark)[A-Z]\\w*)`").FindAllSubmatch(content, -1) {
+				named[string(m[1])] = path
+			}
+		}
+	})
+	if len(named) < 100 {
+		t.Errorf("the papers name only %d tests", len(named))
+	}
+	for name, path := range named {
+		if !there[name] {
+			t.Errorf("%s names %s, which is not there", path, name)
+		}
+	}
+}
+
 func TestMakePrintsItsTargets(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("make is not installed here")
@@ -377,7 +402,7 @@ func TestMakePrintsItsTargets(t *testing.T) {
 	if err != nil {
 		t.Fatalf("make: %v\n%s", err, out)
 	}
-	for _, target := range strings.Fields("run demo test race fuzz lint bench chaos soak check build clean") {
+	for _, target := range strings.Fields("run demo test race fuzz lint bench chaos soak versus check build pictures clean") {
 		if !regexp.MustCompile(`(?m)^ *make ` + target + ` +\S`).Match(out) {
 			t.Errorf("make does not print %s:\n%s", target, out)
 		}

@@ -97,7 +97,7 @@ func (p Program) prepare(begun *bool) {
 	root.SetErr(p.Err)
 	root.SilenceUsage, root.SilenceErrors, root.DisableSuggestions = true, true, true
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(versionCommand(), completionCommand(), manCommand())
+	root.AddCommand(versionCommand(), completionCommand(root.Name()), manCommand())
 	width := maxHelp
 	if columns, _, ok := Size(p.Out); ok {
 		width = min(columns, maxHelp)

@@ -137,10 +137,10 @@ func versionCommand() *cobra.Command {
 	return cmd
 }
 
-func completionCommand() *cobra.Command {
+func completionCommand(program string) *cobra.Command {
 	return &cobra.Command{
 		Use: "completion SHELL", Short: "print a completion script for bash, zsh or fish",
-		Example:   "  source <(todo completion bash)\n  todod completion fish > ~/.config/fish/completions/todod.fish",
+		Example:   fmt.Sprintf("  source <(%[1]s completion bash)\n  %[1]s completion fish > ~/.config/fish/completions/%[1]s.fish", program),
 		ValidArgs: []string{"bash", "zsh", "fish"},
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
