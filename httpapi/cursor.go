@@ -7,6 +7,7 @@ import (
 
 	"todod/fsm/todo"
 	"todod/fsm/todo/filter"
+	"todod/httpapi/api"
 )
 
 // cursor is the place in a result at which the next page begins, bound to the epoch, to
@@ -20,7 +21,12 @@ type cursor struct {
 	text  string // a date, the name of a list, or a place in an order
 }
 
-const cursorVersion = 2
+// A cursor of another version was given by another release, as there may be in a group that is upgraded: that is
+// no fault of the client, which is told to begin anew.
+const (
+	cursorVersion  = 2
+	cursorVersions = 15 // so many there may ever be: what is above is no cursor at all
+)
 
 // maxCursorText is more than a key of an order has, with a moment before it.
 const maxCursorText = filter.MaxKey + 16
@@ -35,6 +41,7 @@ func (c cursor) String() string {
 }
 
 var errCursor = &todo.Invalid{Field: "cursor", Reason: "must be one that this query returned as next"}
+var errRelease = fail(api.CodeGone, "the cursor is of another release of todod: begin again without a cursor")
 
 // stale reports whether a cursor that a client sent is of another epoch than this, or of another list. Epochs of
 // cursors are never 0, which stands for the first page.
@@ -45,6 +52,9 @@ func (c cursor) stale(epoch, list uint64) bool {
 // parseCursor reads the cursor of a query, given the query's hash.
 func parseCursor(text string, query uint64) (c cursor, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err == nil && len(b) > 1 && b[0] != cursorVersion && b[0] > 0 && b[0] <= cursorVersions {
+		return c, errRelease
+	}
 	if err != nil || len(b) == 0 || b[0] != cursorVersion || len(b) > 1+10+8+10+10+maxCursorText {
 		return c, errCursor
 	}

@@ -233,7 +233,7 @@ var codeSays = map[api.Code]string{
 	api.CodeNotFound:     "there is no such list, entry, member or path.",
 	api.CodeMethod:       "the path has other methods.",
 	api.CodeConflict:     "the change cannot be made as things are.",
-	api.CodeGone:         "a cursor or an event id of before a restore, or too old: begin anew.",
+	api.CodeGone:         "a cursor or an event id of before a restore or too old, or a cursor of another release: begin anew.",
 	api.CodeMoved:        "the entry is in another list now: current says in which, and under which id.",
 	api.CodePrecondition: "If-Match or If-None-Match does not hold.",
 	api.CodeTooLarge:     "the body is too large.",

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"encoding/base64"
+	"net/http"
 	"testing"
 
 	"todod/httpapi/api"
@@ -46,5 +48,35 @@ func TestAListGetsAnotherName(t *testing.T) {
 	w.do("POST", "/v1/lists/robert/entries", `{"title":"d"}`).want(201, "").decode(&e)
 	if e.ID != 2 {
 		t.Errorf("the list goes on with id %d", e.ID)
+	}
+}
+
+// In a group that is upgraded a cursor may come from a node of another release: its client begins anew, as after a restore.
+func TestCursorsOfOtherReleases(t *testing.T) {
+	w := newWorld(t)
+	for _, list := range []string{"ann", "bob"} {
+		for range 3 {
+			w.add(list, "x", "2018-12-19")
+		}
+	}
+	for _, path := range []string{
+		"/v1/lists?limit=1", "/v1/lists/bob/entries?limit=1", "/v1/lists/bob/entries?limit=1&filter=open", "/v1/lists/bob/entries?limit=1&sort=due",
+		"/v1/entries?limit=1", "/v1/lists/bob/sync?limit=1",
+	} {
+		var page struct{ Next, Cursor string }
+		w.do("GET", path, "").want(http.StatusOK, "").decode(&page)
+		given, err := base64.RawURLEncoding.DecodeString(page.Next + page.Cursor)
+		if err != nil || len(given) == 0 {
+			t.Fatal(path, page, err)
+		}
+		ask := func(version byte) *answer {
+			of := append([]byte{version}, given[1:]...)
+			return w.do("GET", path+"&cursor="+base64.RawURLEncoding.EncodeToString(of), "")
+		}
+		ask(cursorVersion).want(http.StatusOK, "")
+		ask(cursorVersion-1).problem(api.CodeGone, "", "of another release")
+		ask(cursorVersion+1).problem(api.CodeGone, "", "of another release")
+		ask(0).problem(api.CodeInvalid, "", "cursor must be")
+		ask(cursorVersions+1).problem(api.CodeInvalid, "", "cursor must be")
 	}
 }

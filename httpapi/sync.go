@@ -31,6 +31,9 @@ func (p syncPoint) cursor(epoch uint64) string {
 
 func parseSync(text string) (p syncPoint, epoch uint64, err error) {
 	c, err := parseCursor(text, syncQuery)
+	if err == errRelease {
+		return p, 0, err
+	}
 	num, rev, _ := strings.Cut(c.text, ".")
 	p.id = c.id
 	if err == nil {
