@@ -361,6 +361,7 @@ func TestLook(t *testing.T) {
 	if err := n.r.store.db.Update(func(tx *bolt.Tx) error { return flip(numKey(tabEntry, 1, 1))(tx.Bucket(rowsBucket)) }); err != nil {
 		t.Fatal(err)
 	}
+	n.r.store.readers.turn(nil, 0) // they would not see it
 	for range 2 {
 		if err := n.r.Look(func(v *View) { v.Entry("bob", 1) }); !errors.Is(err, ErrStorage) || len(n.fatal) != 1 {
 			t.Errorf("a damaged row: %v, told %v", err, n.fatal)

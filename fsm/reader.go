@@ -19,6 +19,7 @@ type filed struct {
 	bucket *bolt.Bucket
 	lookup *bolt.Cursor   // kept for all look-ups: bolt makes one, and its stack, for each Get
 	spare  []*bolt.Cursor // of scans that ended
+	at     uint64         // the flush that they are of, where it is a view's
 }
 
 func newFiled(b *bolt.Bucket) *filed { return &filed{bucket: b, lookup: b.Cursor()} }

@@ -74,6 +74,7 @@ type store struct {
 	// restoring asks who reads for long to make way: the file is about to be replaced.
 	restoring atomic.Bool
 	streams   fileStreams
+	readers   readers
 
 	mu     sync.Mutex // guards the fields below and publishing
 	db     *bolt.DB
@@ -128,6 +129,11 @@ func (s *store) publish(frozen *tree, base uint64) {
 	s.image.Store(&image{db: s.db, live: s.live.Copy(), frozen: frozen, base: base, meta: s.meta, next: make(chan struct{})})
 	if old != nil {
 		close(old.next)
+	}
+	if frozen == nil {
+		s.readers.turn(s.db, base)
+	} else {
+		s.readers.turn(nil, 0)
 	}
 }
 
@@ -203,6 +209,7 @@ func (s *store) replace(path string) error {
 	defer s.restoring.Store(false)
 	s.streams.breakOff()
 	defer s.streams.resume()
+	s.readers.turn(nil, 0)
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close the replica: %w", err)
 	}
@@ -298,13 +305,21 @@ func (s *store) bury(key string) {
 	}
 }
 
+// newest returns the newest image, unless the store failed.
+func (s *store) newest() (*image, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	return s.image.Load(), nil
+}
+
 // beginRead opens a transaction on the file of the newest image, across a restore.
 func (s *store) beginRead() (*bolt.Tx, *image, error) {
 	for {
-		if err := s.err(); err != nil {
+		img, err := s.newest()
+		if err != nil {
 			return nil, nil, err
 		}
-		img := s.image.Load()
 		tx, err := img.db.Begin(false)
 		if errors.Is(err, berrors.ErrDatabaseNotOpen) && s.replaced(img) {
 			continue
@@ -325,6 +340,13 @@ func (s *store) replaced(img *image) bool {
 
 // view opens a reader on the newest image; close it. Damage ends the store.
 func (s *store) view() (rows, *image, error) {
+	img, err := s.newest()
+	if err != nil {
+		return rows{}, nil, err
+	}
+	if f := s.readers.take(img); f != nil {
+		return rows{live: img.live, frozen: img.frozen, inFile: f, tx: f.bucket.Tx()}, img, nil
+	}
 	for {
 		tx, img, err := s.beginRead()
 		if err != nil {
@@ -332,7 +354,9 @@ func (s *store) view() (rows, *image, error) {
 		}
 		b, at, err := flushOf(tx)
 		if err == nil && (at == img.base || img.frozen != nil && at == img.base+1) {
-			return rows{live: img.live, frozen: img.frozen, inFile: newFiled(b), tx: tx}, img, nil
+			f := newFiled(b)
+			f.at = at
+			return rows{live: img.live, frozen: img.frozen, inFile: f, tx: tx}, img, nil
 		}
 		// A flush ended between the image and the transaction: there is a newer image. Or the count of
 		// flushes is damaged, and no image would ever fit.
@@ -352,6 +376,7 @@ func (s *store) close() error {
 	defer s.flushing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.readers.turn(nil, 0)
 	if s.stuck {
 		return s.handle.Close() // bolt's own Close would wait for that transaction
 	}

@@ -67,8 +67,13 @@ func (v *View) guard(faults bool) {
 	}
 }
 
-// Close ends the view.
-func (v *View) Close() { v.rows.close() }
+// Close ends the view. To close it again does nothing.
+func (v *View) Close() {
+	if f := v.rows.inFile; f != nil {
+		v.rows = rows{} // another view may have its transaction now
+		v.store.readers.keep(f)
+	}
+}
 
 // Rev is the rev of the view's state.
 func (v *View) Rev() uint64 { return v.meta.Rev }
