@@ -60,7 +60,7 @@ func (r *Replica) freezeResults() {
 	for _, ses := range r.sessions {
 		for number, k := range ses.results {
 			if !k.stored {
-				r.store.live.Set(numKey(tabResult, ses.num, number), k.row)
+				r.store.live.set(numKey(tabResult, ses.num, number), k.row)
 				k.stored = true
 			}
 		}

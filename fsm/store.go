@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tidwall/btree"
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -25,23 +24,12 @@ const (
 	// mapSize is the address space mapped for the file from the start: growing
 	// a map waits for every open read transaction.
 	mapSize = 16 << 30
-	// degree of the trees of rows. Publishing a state makes the next change of each
-	// node copy it, so nodes are small: 32 instead of 8 costs half as much again per entry.
-	degree = 12
 )
 
 var (
 	rowsBucket = []byte("rows")
 	metaKey    = []byte("\x00meta")
 )
-
-// tree holds rows by key that are applied but not yet in bolt; a nil row is a deleted one.
-type tree = btree.Map[string, []byte]
-
-// noRows is what walks over no tree.
-var noRows btree.MapIter[string, []byte]
-
-func newTree() *tree { return btree.NewMap[string, []byte](degree) }
 
 // image is one consistent state of the store, never changed once published: what is
 // applied but not flushed, over a bolt file that has it all up to a flush.
@@ -50,8 +38,8 @@ func newTree() *tree { return btree.NewMap[string, []byte](degree) }
 // rows are in it: they say the same twice then.
 type image struct {
 	db     *bolt.DB
-	live   *tree // newest
-	frozen *tree // being flushed; nil if none
+	live   *layer // newest
+	frozen *layer // being flushed; nil if none
 	base   uint64
 	meta   meta
 	next   chan struct{} // closed when a newer image is published
@@ -78,10 +66,9 @@ type store struct {
 
 	mu     sync.Mutex // guards the fields below and publishing
 	db     *bolt.DB
-	live   *tree
+	live   *layer
 	meta   meta
 	urgent bool     // what is being applied is to be in the file at once
-	dirty  int      // bytes in live
 	tx     *bolt.Tx // the applier's
 	inFile *filed   // the rows that it sees
 	saved  uint64   // the log index that the file is at
@@ -117,16 +104,16 @@ func (s *store) open() (err error) {
 	if err != nil {
 		return err
 	}
-	s.opened(rows{live: newTree(), inFile: newFiled(tx.Bucket(rowsBucket))})
-	s.db, s.meta, s.live, s.dirty, s.saved = db, m, newTree(), 0, m.Index
+	s.opened(rows{live: newLayer(), inFile: newFiled(tx.Bucket(rowsBucket))})
+	s.db, s.meta, s.live, s.saved = db, m, newLayer(), m.Index
 	s.publish(nil, m.Flush)
 	return nil
 }
 
 // publish makes the live rows visible. The caller holds mu, or is alone.
-func (s *store) publish(frozen *tree, base uint64) {
+func (s *store) publish(frozen *layer, base uint64) {
 	old := s.image.Load()
-	s.image.Store(&image{db: s.db, live: s.live.Copy(), frozen: frozen, base: base, meta: s.meta, next: make(chan struct{})})
+	s.image.Store(&image{db: s.db, live: s.live.publish(), frozen: frozen, base: base, meta: s.meta, next: make(chan struct{})})
 	if old != nil {
 		close(old.next)
 	}
@@ -148,7 +135,7 @@ func (s *store) begin() error {
 }
 
 // full reports whether so much is waiting that the change must be committed.
-func (s *store) full() bool { return s.dirty > s.limit }
+func (s *store) full() bool { return s.live.size() > s.limit }
 
 // commit publishes what was changed since begin. When too much waits to be flushed it does
 // that first: this is the backpressure. So it does when the change is urgent.
@@ -275,14 +262,7 @@ func (s *store) insert(key string, row []byte) { s.set(key, seal(key, row)) }
 // set sets a sealed row and returns the live one before it: nil, and replaced, for a deleted one.
 func (s *store) set(key string, row []byte) (old []byte, replaced bool) {
 	s.meta.Set += rowHash(key, row)
-	old, replaced = s.live.Set(key, row)
-	s.dirty += len(row)
-	if replaced {
-		s.dirty -= len(old)
-	} else {
-		s.dirty += len(key)
-	}
-	return old, replaced
+	return s.live.set(key, row)
 }
 
 // del takes a row away, if there is one.
@@ -297,13 +277,7 @@ func (s *store) del(key string) {
 }
 
 // bury marks a row as deleted that the file may have.
-func (s *store) bury(key string) {
-	old, replaced := s.live.Set(key, nil)
-	s.dirty -= len(old)
-	if !replaced {
-		s.dirty += len(key)
-	}
-}
+func (s *store) bury(key string) { s.live.set(key, nil) }
 
 // newest returns the newest image, unless the store failed.
 func (s *store) newest() (*image, error) {
