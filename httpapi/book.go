@@ -50,7 +50,7 @@ func bookEntries(req *request) error {
 	if list, err = todo.ListName(list); err != nil {
 		return err
 	}
-	q := fsm.Query{Limit: todo.MaxPage}
+	q := fsm.Query{}
 	if q.Date, err = req.requiredDate(); err != nil {
 		return err
 	}
@@ -66,29 +66,23 @@ func bookEntries(req *request) error {
 func (req *request) sendLines(r *server.Reading, list string, q fsm.Query) error {
 	buf := req.s.buffer()
 	defer req.s.release(buf)
-	for first := true; ; {
-		page, more := r.Entries(list, q)
-		for i := range page {
-			if !first {
-				buf.WriteByte('\n')
-			}
-			first = false
-			buf.WriteString(page[i].Date)
-			buf.WriteByte(' ')
-			buf.WriteString(page[i].Title)
-			if buf.Len() < flushText {
-				continue
-			}
-			if err := req.flushLines(buf.Bytes()); err != nil {
-				return nil // the client is gone
-			}
+	first, gone := true, false
+	r.Look(list, &q, func(e *todo.Entry) bool {
+		if !first {
+			buf.WriteByte('\n')
+		}
+		first = false
+		buf.WriteString(e.Date)
+		buf.WriteByte(' ')
+		buf.WriteString(e.Title)
+		if buf.Len() >= flushText {
+			gone = req.flushLines(buf.Bytes()) != nil
 			buf.Reset()
 		}
-		if !more {
-			break
-		}
-		last := &page[len(page)-1]
-		q.After = fsm.Position{Date: last.Date, ID: last.ID}
+		return !gone
+	})
+	if gone { // the client, that is
+		return nil
 	}
 	if req.started() {
 		_ = req.flushLines(buf.Bytes())
