@@ -53,7 +53,7 @@ func (a *app) bulk(ctx context.Context, c *api.Client, cmd *cobra.Command, args 
 		return res, err
 	}
 	if do.DryRun && !b.dry && len(res.IDs) > 0 {
-		question := fmt.Sprintf("%s of %s would be %s: %s. Go on?", count(len(res.IDs), "entry", "entries"), cli.Safe(list), strings.TrimSuffix(what, ":"), ranges(res.IDs))
+		question := fmt.Sprintf("%s of %s would be %s: %s. Go on?", cli.Count(len(res.IDs), "entry", "entries"), cli.Safe(list), strings.TrimSuffix(what, ":"), ranges(res.IDs))
 		if err := confirm(cmd, b.yes, question); err != nil {
 			return res, err
 		}
@@ -116,12 +116,4 @@ func ranges(ids []uint64) string {
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, " ")
-}
-
-// count is a number of things.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprint(n, " ", many)
 }

@@ -194,7 +194,7 @@ func (a *app) removeList(ctx context.Context, c *api.Client, cmd *cobra.Command,
 		if err != nil {
 			return stored(err)
 		}
-		question := fmt.Sprintf("Take away the list %s with its %d entries, %d of them open? This cannot be undone.", cli.Safe(list), known.Entries, known.Open)
+		question := fmt.Sprintf("Take away the list %s with its %s, %d of them open? This cannot be undone.", cli.Safe(list), cli.Count(known.Entries, "entry", "entries"), known.Open)
 		if err := confirm(cmd, yes, question); err != nil {
 			return err
 		}

@@ -223,7 +223,7 @@ func (a *app) printReport(cmd *cobra.Command, r api.ImportReport) error {
 		return err
 	}}.print(cmd, a.Output)
 	if err == nil && r.Refused > 0 {
-		err = &cli.Error{Code: cli.Failed, Err: fmt.Errorf("%d entries were refused, the others were taken", r.Refused)}
+		err = &cli.Error{Code: cli.Failed, Err: fmt.Errorf("%s refused, the others were taken", cli.Count(r.Refused, "entry was", "entries were"))}
 	}
 	return err
 }

@@ -102,8 +102,13 @@ func copyBackup(to io.Writer, from io.Reader, seen io.Writer) (fsm.BackupInfo, e
 	return about, err
 }
 
+// entriesOf is how much a backup holds.
+func entriesOf(entries, lists uint64) string {
+	return cli.Count(entries, "entry", "entries") + " of " + cli.Count(lists, "list", "lists")
+}
+
 func describeBackup(b fsm.BackupInfo) string {
-	return fmt.Sprintf("%d entries of %d lists at rev %d, %s", b.Entries, b.Lists, b.Rev, bytesText(b.Size))
+	return fmt.Sprintf("%s at rev %d, %s", entriesOf(b.Entries, b.Lists), b.Rev, bytesText(b.Size))
 }
 
 func verifyCommand() *cobra.Command {
@@ -147,7 +152,7 @@ is none.`,
 		}
 		return cli.Table(cmd.OutOrStdout(), [][]string{
 			{"backup", describeBackup(about)},
-			{"trash", fmt.Sprintf("%d entries, %d changes in histories", about.Trash, about.Traces)},
+			{"trash", cli.Count(about.Trash, "entry", "entries") + ", " + cli.Count(about.Traces, "change", "changes") + " in histories"},
 			{"keys", fmt.Sprint(about.Keys)},
 			{"group", fmt.Sprintf("%s, epoch %d", about.Group, about.Epoch)},
 			{"made", fmt.Sprintf("%s by %s, todod %s", time.UnixMilli(about.Made).UTC().Format(time.RFC3339), about.Node, about.Program)},

@@ -60,7 +60,7 @@ first, unless --yes is given.`,
 		if err != nil {
 			return err
 		}
-		return say(cmd, &conn, res, "restored %d entries of %d lists: the group is at rev %d, epoch %d", res.Entries, res.Lists, res.Rev, res.Epoch)
+		return say(cmd, &conn, res, "restored %s: the group is at rev %d, epoch %d", entriesOf(res.Entries, res.Lists), res.Rev, res.Epoch)
 	}
 	return cmd
 }

@@ -169,3 +169,11 @@ func TestNoColour(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range map[uint64]string{0: "0 entries", 1: "1 entry", 2: "2 entries"} {
+		if got := Count(n, "entry", "entries"); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}

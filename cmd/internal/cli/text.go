@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -9,6 +10,14 @@ import (
 
 	"github.com/rivo/uniseg"
 )
+
+// Count is a number of things.
+func Count[N int | uint64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", many)
+}
 
 // Safe is a text as it may be sent to a terminal: what would move the cursor, colour, turn the
 // direction of writing or be invisible is written out. Nodes refuse control characters in titles, but
