@@ -33,13 +33,13 @@ func (l *hclogger) Log(level hclog.Level, msg string, args ...any) {
 	l.to.Log(context.Background(), to, msg, args...)
 }
 
-// expected are Raft's complaints about a peer that is away or behind: it repeats them without
-// end, and the node says so once.
+// expected are Raft's complaints about peers that are away or behind: it repeats them without
+// end (of a node without a majority one each second), and the node says so once.
 func expected(msg string) bool {
 	for _, known := range []string{"failed to heartbeat to", "failed to appendEntries to", "failed to contact",
 		"failed to make requestVote RPC", "failed to make requestPreVote RPC", "failed to get previous log",
 		"failed to pipeline appendEntries", "aborting pipeline replication", "previous log term mis-match",
-		"appendEntries rejected, sending older logs", "clearing log suffix", "failed to get log"} {
+		"appendEntries rejected, sending older logs", "clearing log suffix", "failed to get log", "Election timeout reached"} {
 		if strings.HasPrefix(msg, known) {
 			return true
 		}

@@ -110,7 +110,15 @@ func (a *app) show(ctx context.Context, c *api.Client, cmd *cobra.Command, list 
 	if err != nil {
 		return err
 	}
-	return a.printEntries(cmd, found, found.Entries, func(io.Writer) error { return a.layOut(cmd, layout, found.Entries) })
+	return a.printEntries(cmd, found, found.Entries, func(io.Writer) error {
+		if found.Rev == 0 && len(found.Entries) == 0 { // no entries of no list: a slip of the pen, or its old name
+			if _, _, err := c.List(ctx, list, opt); errors.Is(err, api.CodeNotFound) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "no entries: "+cli.Safe(api.AsError(err).Error()))
+				return nil
+			}
+		}
+		return a.layOut(cmd, layout, found.Entries)
+	})
 }
 
 // layOut shows entries as a person wants them.
