@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -52,12 +53,15 @@ func newNodes(dir string, n int) ([]*localNode, error) {
 	return nodes, nil
 }
 
-// freeAddrs finds free ports. They are let go all at once, so that none is found twice.
+// freeAddrs finds free ports. They are let go all at once, so that none is found twice. They are below those that the kernel
+// gives to outgoing connections, as the load makes them: the port of a node that was killed must be free when it is back.
 func freeAddrs(n int) ([]string, error) {
 	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(addrs) < n; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
+		if err != nil && tries < 1000 {
+			continue
+		} else if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
 		defer l.Close()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,5 +56,24 @@ func TestWhatOthersAreTold(t *testing.T) {
 		if got := told("", bound); !strings.HasSuffix(got, ":5454") || got == bound {
 			t.Errorf("told(%q) = %q: not an address others can use", bound, got)
 		}
+	}
+}
+
+// The kernel gives none of these ports to a connection while a node that was killed is away.
+func TestFreeAddrs(t *testing.T) {
+	addrs, err := freeAddrs(6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, addr := range addrs {
+		_, text, _ := strings.Cut(addr, ":")
+		if port, err := strconv.Atoi(text); err != nil || port >= 32768 || seen[addr] {
+			t.Errorf("%s among %v", addr, addrs)
+		}
+		seen[addr] = true
+	}
+	if len(seen) != 6 {
+		t.Errorf("%v, want 6", addrs)
 	}
 }

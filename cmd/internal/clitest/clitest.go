@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -58,7 +59,7 @@ func Run(t *testing.T, dir string) {
 func addresses(env *testscript.Env) error {
 	for _, kind := range []string{"HTTP", "RAFT"} {
 		for i := 1; i <= 3; i++ {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			l, err := listen()
 			if err != nil {
 				return err
 			}
@@ -67,6 +68,17 @@ func addresses(env *testscript.Env) error {
 		}
 	}
 	return nil
+}
+
+// listen takes a port below those that the kernel gives to outgoing connections: one that was free stays so until its node is
+// started, and started again.
+func listen() (l net.Listener, err error) {
+	for range 1000 {
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, fmt.Errorf("find a free port: %w", err)
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
