@@ -38,10 +38,10 @@ func (r *Replica) storeEntry(e *todo.StageEntry) {
 	}
 	for i := range now {
 		if !has(old, &now[i]) {
-			s.insert(now[i].key, now[i].row())
+			s.insert(now[i].key, now[i].appendTo(s.newRow()))
 		}
 	}
-	row := appendEntry(newRow(48+len(e.Entry.Title)), &e.Entry)
+	row := appendEntry(s.newRow(), &e.Entry)
 	if e.Existed {
 		s.put(key, row)
 	} else {
@@ -55,11 +55,11 @@ type indexRow struct {
 	id  uint64 // the value; 0 where the key ends with it
 }
 
-func (x *indexRow) row() []byte {
+func (x *indexRow) appendTo(row []byte) []byte {
 	if x.id == 0 {
-		return newRow(0)
+		return row
 	}
-	return binary.AppendUvarint(newRow(binary.MaxVarintLen64), x.id)
+	return binary.AppendUvarint(row, x.id)
 }
 
 // indexRows appends those of an entry.

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
@@ -26,7 +27,7 @@ const (
 	maxHeight = 8
 	// slab is how many slots are made at once.
 	slab = 64
-	// paths that are kept, of 64 bytes each. Two groups may share one, at the cost of some steps.
+	// paths that are kept, of 72 bytes each. Of two groups for the same one the last has it.
 	paths = 4096
 )
 
@@ -38,6 +39,24 @@ type skiplist struct {
 	paths []path // by the hash of a group of keys; nil until the first row is set
 	slots []slot // made ahead
 	links []link // ditto
+	room  []byte // for rows
+}
+
+// roomSize is how many bytes are made at once for rows; those of a quarter of it and more have their own.
+const roomSize = 16 << 10
+
+// keep returns a copy of a row: one by one rows would be a third of what applying allocates.
+func (s *skiplist) keep(row []byte) []byte {
+	if row == nil || len(row) >= roomSize/4 {
+		return bytes.Clone(row)
+	}
+	if len(row) > len(s.room) {
+		s.room = make([]byte, roomSize)
+	}
+	n := copy(s.room, row)
+	kept := s.room[:n:n]
+	s.room = s.room[n:]
+	return kept
 }
 
 type link = atomic.Pointer[slot]
@@ -67,9 +86,12 @@ func (n *slot) in(at uint64) *version {
 }
 
 // path is where the applier went last for a group of keys: at each level the last slot below the key. The next key
-// of the group is close to it, so that two or three steps lead there instead of some twenty. A path of other keys, and one
-// that others have made slots behind, costs steps and is never wrong: each step looks at the keys.
-type path [maxHeight]*slot
+// of the group is close to it, so that two or three steps lead there instead of some twenty. One that others have
+// made slots behind costs steps and is never wrong: each step looks at the keys.
+type path struct {
+	group uint64 // the hash of what the keys have in common; 0: of none
+	below [maxHeight]*slot
+}
 
 // group is what keys have in common that come in order, or close to each other.
 func group(key string) string {
@@ -82,46 +104,42 @@ func group(key string) string {
 	return key[:1]
 }
 
-func (s *skiplist) pathOf(key string) *path {
-	if s.paths == nil {
-		s.paths = make([]path, paths)
-	}
-	p := &s.paths[xxhash.Sum64String(group(key))%paths]
-	if p[0] == nil {
-		for h := range p {
-			p[h] = s.head
-		}
-	}
-	return p
-}
-
 // find returns the slot of a key, nil if there is none, and the path to it, which holds for the lowest levels, as many
 // as asked for. It is for the applier alone.
 func (s *skiplist) find(key string, levels int) (*slot, *path) {
-	p := s.pathOf(key)
-	h := levels - 1
-	for ; h < maxHeight-1; h++ { // up to where the path is not behind the key, nor far before it
-		if p[h] != s.head && p[h].key >= key {
-			continue
-		}
-		if next := p[h].next[h].Load(); next == nil || next.key >= key {
-			break
-		}
+	if s.paths == nil {
+		s.paths = make([]path, paths)
 	}
-	below := p[h]
-	if below.key >= key {
-		below = s.head
+	hash := xxhash.Sum64String(group(key)) | 1
+	p := &s.paths[hash>>1%paths]
+	h, below := maxHeight-1, s.head
+	if p.group == hash {
+		h, below = p.climb(key, levels-1, h, below)
 	}
-	n := s.descend(below, h, key, p)
+	p.group = hash
+	n := p.descend(below, h, key)
 	if n == nil || n.key != key {
 		return nil, p
 	}
 	return n, p
 }
 
-// descend returns the first slot that is not below a key. It begins at a level of a slot that is below it, and
-// keeps in p where it went.
-func (s *skiplist) descend(below *slot, h int, key string, p *path) (n *slot) {
+// climb returns the lowest slot of the path, at one of the levels from one on, that is below a key and the next one is
+// not; else the top that is given.
+func (p *path) climb(key string, from, top int, head *slot) (h int, below *slot) {
+	for h := from; h < top; h++ {
+		if below := p.below[h]; below.key < key {
+			if next := below.next[h].Load(); next == nil || next.key >= key {
+				return h, below
+			}
+		}
+	}
+	return top, head
+}
+
+// descend returns the first slot that is not below a key. It begins at a level of a slot that is below it, and the
+// path is where it went.
+func (p *path) descend(below *slot, h int, key string) (n *slot) {
 	for ; h >= 0; h-- {
 		for next := below.next[h].Load(); next != nil && next != n; next = below.next[h].Load() {
 			if next.key >= key {
@@ -130,7 +148,7 @@ func (s *skiplist) descend(below *slot, h int, key string, p *path) (n *slot) {
 			}
 			below = next
 		}
-		p[h] = below
+		p.below[h] = below
 	}
 	return n
 }
@@ -157,21 +175,22 @@ func (s *skiplist) insert(key string, p *path, height int, v version) {
 	n.key, n.first = key, v
 	n.newest.Store(&n.first)
 	for h := range n.next {
-		n.next[h].Store(p[h].next[h].Load())
+		n.next[h].Store(p.below[h].next[h].Load())
 	}
 	for h := range n.next { // from the lowest: who finds the slot higher up goes on from there
-		p[h].next[h].Store(n)
-		p[h] = n
+		p.below[h].next[h].Store(n)
+		p.below[h] = n
 	}
 	s.count++
 }
 
-// set sets a row in the state that is being made, and returns the one before it, if the layer has one. It, own and
+// set sets a row, of which it keeps a copy, in the state that is being made, and returns the one before it, if the layer has one. It, own and
 // publish are for the applier alone.
 func (l *layer) set(key string, row []byte) (old []byte, replaced bool) {
 	s := l.list
 	height := s.toss()
 	n, p := s.find(key, height)
+	row = s.keep(row)
 	s.bytes += len(row)
 	if n == nil {
 		s.bytes += len(key)
@@ -226,8 +245,8 @@ func (l *layer) get(key string) (row []byte, ok bool) {
 // seek returns the first slot that is not below a key, and the one before it, which may be the head.
 func (s *skiplist) seek(key string) (n, below *slot) {
 	var p path
-	n = s.descend(s.head, maxHeight-1, key, &p)
-	return n, p[0]
+	n = p.descend(s.head, maxHeight-1, key)
+	return n, p.below[0]
 }
 
 // scan visits all rows in order, until visit returns false.

@@ -71,6 +71,7 @@ type store struct {
 	urgent bool     // what is being applied is to be in the file at once
 	tx     *bolt.Tx // the applier's
 	inFile *filed   // the rows that it sees
+	row    []byte   // where it makes a row
 	saved  uint64   // the log index that the file is at
 
 	flushing sync.Mutex // held during a flush; taken before mu
@@ -243,9 +244,12 @@ func (s *store) file() *filed {
 	return s.inFile
 }
 
+// newRow begins a row for put or insert, which keep a copy: it holds until the next one begins.
+func (s *store) newRow() []byte { return append(s.row[:0], rowVersion) }
+
 // put sets a row, begun with newRow, and keeps the set hash.
 func (s *store) put(key string, row []byte) {
-	old, replaced := s.set(key, seal(key, row))
+	old, replaced := s.set(key, row)
 	if !replaced { // else what is below was taken off the hash when it was replaced, or deleted
 		if old = s.rows().below(key); old != nil {
 			mustUnseal(key, old) // a damaged row taken off the hash would look like a difference of what was applied
@@ -257,10 +261,12 @@ func (s *store) put(key string, row []byte) {
 }
 
 // insert sets a row that is known not to exist, which spares looking for it.
-func (s *store) insert(key string, row []byte) { s.set(key, seal(key, row)) }
+func (s *store) insert(key string, row []byte) { s.set(key, row) }
 
-// set sets a sealed row and returns the live one before it: nil, and replaced, for a deleted one.
+// set seals and sets a row, and returns the live one before it: nil, and replaced, for a deleted one.
 func (s *store) set(key string, row []byte) (old []byte, replaced bool) {
+	row = seal(key, row)
+	s.row = row // which may have grown
 	s.meta.Set += rowHash(key, row)
 	return s.live.set(key, row)
 }
