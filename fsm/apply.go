@@ -132,7 +132,7 @@ func (r *Replica) applyNumbered(c *Command) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	row := AppendResult(r.resultRow(), &res)
+	row := AppendResult(newRow(64+len(c.Payload)), &res)
 	r.store.meta.link(c.Payload, row[1:])
 	if ses != nil && r.sessions[c.Session] == ses { // unless the command closed it
 		r.keep(ses, c, row)
@@ -270,7 +270,7 @@ func (r *Replica) storeStage() {
 	s, st := r.store, r.stage
 	s.meta.NextList = st.NextNum()
 	for i := range st.Lists {
-		s.put(textKey(tabList, st.Lists[i].Name), appendList(s.newRow(), &st.Lists[i]))
+		s.put(textKey(tabList, st.Lists[i].Name), appendList(newRow(32), &st.Lists[i]))
 	}
 	for i := range st.Entries {
 		r.unindex(&st.Entries[i])
@@ -282,7 +282,7 @@ func (r *Replica) storeStage() {
 		r.storeName(&st.Renamed[i], s.meta.Rev)
 	}
 	for _, num := range st.Unlinked {
-		s.insert(numKey(tabGarbage, num), s.newRow())
+		s.insert(numKey(tabGarbage, num), newRow(0))
 		s.meta.Garbage++
 	}
 }
@@ -294,7 +294,11 @@ func (r *Replica) storeChange(rev uint64, items []todo.Item) {
 	if slices.ContainsFunc(items, unchanged) {
 		changed = slices.DeleteFunc(slices.Clone(items), unchanged)
 	}
-	row := appendItems(appendUvarints(s.newRow(), uint64(m.Time)), changed)
+	size := 16
+	for i := range changed {
+		size += 64 + len(changed[i].List) + len(changed[i].Entry.Title)
+	}
+	row := appendItems(appendUvarints(newRow(size), uint64(m.Time)), changed)
 	s.insert(numKey(tabChange, rev), row)
 	m.ChangeBytes += uint64(len(row) - 1)
 	r.trimChanges(rev)
@@ -318,7 +322,7 @@ func (r *Replica) applySweep(sw Sweep) Result {
 			s.meta.Garbage--
 		} else {
 			last := keys[len(keys)-1]
-			s.put(garbage, append(s.newRow(), last...))
+			s.put(garbage, append(newRow(len(last)), last...))
 		}
 	}
 	return r.refuse(todo.OK)
@@ -340,7 +344,7 @@ func (r *Replica) applyMember(m Member) Result {
 	if ses := r.nodeSession(m.ID); ses != nil && m.Status == Removed {
 		r.closeSession(ses)
 	}
-	s.put(textKey(tabMember, m.ID), m.append(s.newRow()))
-	s.put(textKey(tabFolder, m.Folder), append(s.newRow(), m.ID...))
+	s.put(textKey(tabMember, m.ID), m.append(newRow(64)))
+	s.put(textKey(tabFolder, m.Folder), append(newRow(len(m.ID)), m.ID...))
 	return r.refuse(todo.OK)
 }

@@ -96,7 +96,7 @@ func (r *Replica) Backup(to io.Writer, about BackupInfo) (_ BackupInfo, err erro
 	h := m.hash()
 	about.Chain, about.Set = h.Chain, h.Set
 	w := newBackupWriter(to, &about)
-	if err := w.rows(rows{live: newLayer(), inFile: newFiled(tx.Bucket(rowsBucket))}, &m); err != nil {
+	if err := w.rows(rows{live: newTree(), inFile: newFiled(tx.Bucket(rowsBucket))}, &m); err != nil {
 		return about, r.store.fail(fmt.Errorf("make a backup: %w", err))
 	}
 	return about, w.end()

@@ -209,7 +209,7 @@ func (b *builder) mayPutIndex() error {
 func (b *builder) putIndex() error {
 	slices.SortFunc(b.index, func(x, y indexRow) int { return strings.Compare(x.key, y.key) })
 	for i := range b.index {
-		if err := b.put(b.index[i].key, b.index[i].appendTo(newRow(8))); err != nil {
+		if err := b.put(b.index[i].key, b.index[i].row()); err != nil {
 			return err
 		}
 	}

@@ -17,9 +17,8 @@ var errShort = errors.New("value is cut short or too long")
 type reader struct {
 	b       []byte
 	bad     bool
-	unknown bool   // something in it is of a newer version
-	lent    *lent  // where what is read goes, without copies; nil: it is made
-	whole   string // a copy of all that b was, which texts are parts of; "": each is copied by itself
+	unknown bool  // something in it is of a newer version
+	lent    *lent // where what is read goes, without copies; nil: it is made
 }
 
 func (r *reader) uvarint() uint64 {
@@ -60,16 +59,8 @@ func (r *reader) bytes() []byte {
 	return v
 }
 
-func (r *reader) string() string {
-	b := r.bytes()
-	if r.whole != "" {
-		end := len(r.whole) - len(r.b)
-		return r.whole[end-len(b) : end]
-	}
-	return r.text(b)
-}
-
-func (r *reader) int() int64 { return int64(r.uvarint()) }
+func (r *reader) string() string { return r.text(r.bytes()) }
+func (r *reader) int() int64     { return int64(r.uvarint()) }
 
 // bool reads a 0 or a 1: each value has one encoding only.
 func (r *reader) bool() bool {
@@ -274,7 +265,7 @@ func commandFlags(cmd *todo.Command) (f byte) {
 // DecodeTodo is the reverse of EncodeTodo. It fails with ErrDamaged, or with ErrUnknown at an
 // operation or a field that this program does not know: to leave it out would be to diverge.
 func DecodeTodo(b []byte) (cmd todo.Command, err error) {
-	r := &reader{b: b, whole: string(b)} // most of it are texts
+	r := &reader{b: b}
 	f := r.byte()
 	if cmd.Batch = f&batchFlag != 0; f&choiceFlag != 0 {
 		cmd.Choice = r.string()

@@ -29,7 +29,7 @@ func (s *store) flush(amend func(*meta) error) error {
 }
 
 // beginFlush takes the live rows to be written; none if the file has it all.
-func (s *store) beginFlush(amend func(*meta) error) (frozen *layer, m meta, db *bolt.DB, err error) {
+func (s *store) beginFlush(amend func(*meta) error) (frozen *tree, m meta, db *bolt.DB, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.err(); err != nil {
@@ -47,7 +47,7 @@ func (s *store) beginFlush(amend func(*meta) error) (frozen *layer, m meta, db *
 	base := s.image.Load().base
 	s.meta.Flush = base + 1
 	frozen = s.live
-	s.live = newLayer()
+	s.live, s.dirty = newTree(), 0
 	s.publish(frozen, base)
 	return frozen, s.meta, s.db, nil
 }
@@ -59,7 +59,7 @@ const fill = 0.9
 // writeFlush writes rows in one transaction. One that meets damage is left as it stands: to roll it back bolt
 // would look for the free pages in all of the file, in a goroutine of its own where a damaged page ends the process
 // with a panic. The store ends anyhow, and close lets the file go.
-func (s *store) writeFlush(db *bolt.DB, frozen *layer, m meta) (err error) {
+func (s *store) writeFlush(db *bolt.DB, frozen *tree, m meta) (err error) {
 	defer guard(&err, debug.SetPanicOnFault(true))
 	tx, err := db.Begin(true)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *store) writeFlush(db *bolt.DB, frozen *layer, m meta) (err error) {
 	}
 	b.FillPercent = fill
 	var buf []byte // bolt copies keys
-	frozen.scan(func(key string, row []byte) bool {
+	frozen.Scan(func(key string, row []byte) bool {
 		if buf = append(buf[:0], key...); row == nil {
 			err = b.Delete(buf)
 		} else {

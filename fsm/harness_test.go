@@ -145,15 +145,12 @@ func (n *node) sound() {
 	n.tb.Helper()
 	n.r.store.mu.Lock()
 	bytes := 0
-	it := n.r.store.live.iter()
-	for ok := it.seek(""); ok; ok = it.next() {
-		bytes += len(it.key)
-		for v := it.slot.newest.Load(); v != nil; v = v.older {
-			bytes += len(v.row)
-		}
-	}
-	if waiting := n.r.store.live.size(); waiting != bytes {
-		n.tb.Fatalf("%d bytes count as waiting, there are %d", waiting, bytes)
+	n.r.store.live.Scan(func(key string, row []byte) bool {
+		bytes += len(key) + len(row)
+		return true
+	})
+	if dirty := n.r.store.dirty; dirty != bytes {
+		n.tb.Fatalf("%d bytes count as waiting, there are %d", dirty, bytes)
 	}
 	n.r.store.mu.Unlock()
 	if err := n.r.Flush(); err != nil {

@@ -33,10 +33,10 @@ func (r *Replica) addTrace(num, id uint64, t *todo.Trace) {
 	if newest := s.rows().newestTrace(num, id); newest != "" {
 		count = ^lastNum(newest) + 1
 	}
-	row := appendTrace(s.newRow(), t)
-	m.HistoryBytes += traceSize(row[1:])
+	row := appendTrace(newRow(64), t)
 	s.insert(numKey(tabHistory, num, id, ^count), row)
-	s.insert(numKey(tabTraces, t.Rev, num, id), appendUvarints(s.newRow(), count))
+	s.insert(numKey(tabTraces, t.Rev, num, id), appendUvarints(newRow(4), count))
+	m.HistoryBytes += traceSize(row[1:])
 	if count > r.limits.traces {
 		if key := numKey(tabHistory, num, id, ^(count - r.limits.traces)); s.rows().get(key) != nil {
 			r.dropTrace(key)
@@ -93,7 +93,7 @@ func (r *Replica) forget(num, id uint64) {
 	if r.store.rows().newestTrace(num, id) == "" {
 		return
 	}
-	r.store.insert(numKey(tabGarbage, num, id), r.store.newRow())
+	r.store.insert(numKey(tabGarbage, num, id), newRow(0))
 	r.store.meta.Garbage++
 }
 

@@ -38,10 +38,10 @@ func (r *Replica) storeEntry(e *todo.StageEntry) {
 	}
 	for i := range now {
 		if !has(old, &now[i]) {
-			s.insert(now[i].key, now[i].appendTo(s.newRow()))
+			s.insert(now[i].key, now[i].row())
 		}
 	}
-	row := appendEntry(s.newRow(), &e.Entry)
+	row := appendEntry(newRow(48+len(e.Entry.Title)), &e.Entry)
 	if e.Existed {
 		s.put(key, row)
 	} else {
@@ -55,11 +55,11 @@ type indexRow struct {
 	id  uint64 // the value; 0 where the key ends with it
 }
 
-func (x *indexRow) appendTo(row []byte) []byte {
+func (x *indexRow) row() []byte {
 	if x.id == 0 {
-		return row
+		return newRow(0)
 	}
-	return binary.AppendUvarint(row, x.id)
+	return binary.AppendUvarint(newRow(binary.MaxVarintLen64), x.id)
 }
 
 // indexRows appends those of an entry.

@@ -122,8 +122,8 @@ func decodeKeyRow(b []byte) keyRow {
 func (r *Replica) storeKey(key, print string, res *Result) {
 	s, m := r.store, &r.store.meta
 	body := AppendResult(nil, shorten(res, r.limits.keyBody))
-	s.insert(key, appendKeyRow(s.newRow(), &keyRow{m.NextKey, m.Time, print, body}))
-	s.insert(numKey(tabOrder, m.NextKey), appendOrderRow(s.newRow(), m.Time, key))
+	s.insert(key, appendKeyRow(newRow(48+len(body)), &keyRow{m.NextKey, m.Time, print, body}))
+	s.insert(numKey(tabOrder, m.NextKey), appendOrderRow(newRow(8+len(key)), m.Time, key))
 	m.NextKey++
 	m.Keys++
 	m.KeyBytes += uint64(len(body))

@@ -74,9 +74,9 @@ func TestDeleteOfALargeList(t *testing.T) {
 	}
 	n.sound()
 	rows := func(list string) int {
-		before := n.r.store.live.len()
+		before := n.r.store.live.Len()
 		n.do(todoCommand(todo.Op{Kind: todo.DeleteList, List: list}))
-		return n.r.store.live.len() - before
+		return n.r.store.live.Len() - before
 	}
 	if small, large := rows("small"), rows("large"); small != large || large > 4 {
 		t.Errorf("the delete changed %d rows for 10 entries and %d for 200,000", small, large)
@@ -120,7 +120,7 @@ func TestBackpressure(t *testing.T) {
 	n.r.store.step = func(step string) {
 		if img := n.r.store.image.Load(); img.frozen != nil {
 			bytes := 0
-			img.frozen.scan(func(key string, row []byte) bool {
+			img.frozen.Scan(func(key string, row []byte) bool {
 				bytes += len(key) + len(row)
 				return true
 			})
@@ -140,8 +140,8 @@ func TestBackpressure(t *testing.T) {
 		t.Errorf("durable is %d of 64, %v: no flush came on the way", durable, err)
 	}
 	n.sound()
-	if waiting := n.r.store.live.size(); waiting != 0 {
-		t.Errorf("%d bytes count as waiting after a flush", waiting)
+	if n.r.store.dirty != 0 {
+		t.Errorf("%d bytes count as waiting after a flush", n.r.store.dirty)
 	}
 	for range 100 { // what replaces a row takes its room
 		n.do(todoCommand(patchTitle("list1", 1, "a"), patchTitle("list1", 1, "b")))

@@ -105,7 +105,7 @@ func (r *Replica) storeName(renamed *todo.Renaming, rev uint64) {
 	if len(n.was) > maxNames {
 		n.since, n.was = n.was[0].until, n.was[1:]
 	}
-	r.store.put(numKey(tabNames, renamed.Num), appendNames(r.store.newRow(), &n))
+	r.store.put(numKey(tabNames, renamed.Num), appendNames(newRow(64*(1+len(n.was))), &n))
 }
 
 // rowPlaces are where an entry may be, as rows have it.

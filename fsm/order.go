@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/tidwall/btree"
 	bolt "go.etcd.io/bbolt"
 
 	"todod/fsm/todo"
@@ -132,6 +133,14 @@ func (r rows) inOrder(num uint64, at todo.Position, visit func(e todo.Entry) boo
 	}
 }
 
+// below goes to the last key below one, if there is any.
+func below(it *btree.MapIter[string, []byte], key string) bool {
+	if it.Seek(key) {
+		return it.Prev()
+	}
+	return it.Last()
+}
+
 func lastBelow(cursor *bolt.Cursor, key string) (k, v []byte) {
 	if k, _ := cursor.Seek([]byte(key)); k == nil {
 		return cursor.Last()
@@ -141,17 +150,20 @@ func lastBelow(cursor *bolt.Cursor, key string) (k, v []byte) {
 
 // scanBack is scan from the other end: it begins below from and ends before what is below to.
 func (r rows) scanBack(from, to string, visit func(key string, payload []byte) bool) {
-	live, frozen := r.live.iter(), r.frozen.iter()
-	liveOK, frozenOK := live.below(from), frozen.below(from)
+	live, frozen := r.live.Iter(), (&tree{}).Iter()
+	if r.frozen != nil {
+		frozen = r.frozen.Iter()
+	}
+	liveOK, frozenOK := below(&live, from), below(&frozen, from)
 	cursor := r.file().bucket.Cursor()
 	k, v := lastBelow(cursor, from)
 	for {
 		key, row, found := "", []byte(nil), false
 		if liveOK {
-			key, row, found = live.key, live.row, true
+			key, row, found = live.Key(), live.Value(), true
 		}
-		if frozenOK && (!found || frozen.key > key) {
-			key, row, found = frozen.key, frozen.row, true
+		if frozenOK && (!found || frozen.Key() > key) {
+			key, row, found = frozen.Key(), frozen.Value(), true
 		}
 		if k != nil && (!found || string(k) > key) {
 			key, row, found = string(k), v, true
@@ -159,11 +171,11 @@ func (r rows) scanBack(from, to string, visit func(key string, payload []byte) b
 		if !found || key < to {
 			return
 		}
-		if liveOK && live.key == key {
-			liveOK = live.below(key)
+		if liveOK && live.Key() == key {
+			liveOK = live.Prev()
 		}
-		if frozenOK && frozen.key == key {
-			frozenOK = frozen.below(key)
+		if frozenOK && frozen.Key() == key {
+			frozenOK = frozen.Prev()
 		}
 		if k != nil && bytes.Equal(k, []byte(key)) {
 			k, v = cursor.Prev()

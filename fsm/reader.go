@@ -8,7 +8,7 @@ import (
 
 // rows reads rows of one state: live over frozen over bolt.
 type rows struct {
-	live, frozen *layer
+	live, frozen *tree
 	inFile       *filed
 	tx           *bolt.Tx // nil for the applier's own
 	applier      *store   // whose transaction is opened on demand; nil for others
@@ -59,13 +59,7 @@ func (r rows) file() *filed {
 // raw returns a row with its version and checksum, nil if there is none. The row is valid
 // until the reader is closed.
 func (r rows) raw(key string) []byte {
-	row, ok := []byte(nil), false
-	if r.applier != nil {
-		row, ok = r.live.own(key)
-	} else {
-		row, ok = r.live.get(key)
-	}
-	if ok {
+	if row, ok := r.live.Get(key); ok {
 		return row
 	}
 	return r.below(key)
@@ -74,7 +68,7 @@ func (r rows) raw(key string) []byte {
 // below is raw without the live rows.
 func (r rows) below(key string) []byte {
 	if r.frozen != nil {
-		if row, ok := r.frozen.get(key); ok {
+		if row, ok := r.frozen.Get(key); ok {
 			return row
 		}
 	}
@@ -84,9 +78,9 @@ func (r rows) below(key string) []byte {
 // next is get for the key that is likely to come right behind the one that was looked up last: a step in the file costs
 // a fifth of a search.
 func (r rows) next(key string) []byte {
-	row, ok := r.live.get(key)
+	row, ok := r.live.Get(key)
 	if !ok && r.frozen != nil {
-		row, ok = r.frozen.get(key)
+		row, ok = r.frozen.Get(key)
 	}
 	if !ok {
 		k, v := r.file().lookup.Next()
@@ -130,18 +124,21 @@ func (r rows) walk(from, below string, visit func(key string, payload []byte) bo
 }
 
 func (r rows) each(from, below string, text func([]byte) string, visit func(key string, payload []byte) bool) {
-	live, frozen := r.live.iter(), r.frozen.iter()
-	liveOK, frozenOK := live.seek(from), frozen.seek(from)
+	live, frozen := r.live.Iter(), noRows
+	if r.frozen != nil {
+		frozen = r.frozen.Iter()
+	}
+	liveOK, frozenOK := live.Seek(from), frozen.Seek(from)
 	file := r.file()
 	cursor := file.cursor()
 	k, v := cursor.Seek([]byte(from))
 	for {
 		key, row, found := "", []byte(nil), false
 		if liveOK {
-			key, row, found = live.key, live.row, true
+			key, row, found = live.Key(), live.Value(), true
 		}
-		if frozenOK && (!found || frozen.key < key) {
-			key, row, found = frozen.key, frozen.row, true
+		if frozenOK && (!found || frozen.Key() < key) {
+			key, row, found = frozen.Key(), frozen.Value(), true
 		}
 		if k != nil && (!found || string(k) < key) {
 			key, row, found = text(k), v, true
@@ -149,11 +146,11 @@ func (r rows) each(from, below string, text func([]byte) string, visit func(key 
 		if !found || key >= below {
 			break
 		}
-		if liveOK && live.key == key {
-			liveOK = live.next()
+		if liveOK && live.Key() == key {
+			liveOK = live.Next()
 		}
-		if frozenOK && frozen.key == key {
-			frozenOK = frozen.next()
+		if frozenOK && frozen.Key() == key {
+			frozenOK = frozen.Next()
 		}
 		if k != nil && bytes.Equal(k, []byte(key)) {
 			k, v = cursor.Next()

@@ -43,7 +43,7 @@ func Inspect(dir string) (st State, err error) {
 		return st, err
 	}
 	defer tx.Rollback()
-	filed := rows{live: newLayer(), inFile: newFiled(tx.Bucket(rowsBucket))}
+	filed := rows{live: newTree(), inFile: newFiled(tx.Bucket(rowsBucket))}
 	st = State{Index: m.Index, Term: m.Term, Rev: m.Rev, Epoch: m.Epoch, Time: m.Time,
 		Chain: fmt.Sprintf("%016x", m.Chain), Set: fmt.Sprintf("%016x", m.Set), Members: filed.members()}
 	if len(m.Conf) > 0 {

@@ -51,7 +51,6 @@ type Replica struct {
 	stage    *todo.Stage // this and what follows: touched with the store's mu held
 	sessions map[uint64]*session
 	moved    []*session // whose rows are to be written at the end of the log entry
-	spare    [][]byte   // rows of results that are no longer kept
 	oldest   oldestKey
 
 	oldestChange oldestChange

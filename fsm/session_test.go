@@ -130,7 +130,7 @@ func TestClosedResultsLeaveNothing(t *testing.T) {
 		l.r.Apply(log)
 	}
 	rows := 0
-	l.r.store.live.scan(func(key string, _ []byte) bool {
+	l.r.store.live.Scan(func(key string, _ []byte) bool {
 		if key[0] == tabResult {
 			rows++
 		}

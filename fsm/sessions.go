@@ -17,8 +17,8 @@ import (
 type session struct {
 	num, low   uint64
 	node, boot string
-	results    map[uint64]kept // by number, all of them at or above low
-	moved      bool            // low is ahead of the session's row
+	results    map[uint64]*kept // by number, all of them at or above low
+	moved      bool             // low is ahead of the session's row
 }
 
 // kept is a result as a row.
@@ -39,7 +39,7 @@ func (r *Replica) loadSessions(in rows) {
 	r.sessions, r.oldest, r.oldestChange, r.firstTrace = map[uint64]*session{}, oldestKey{}, oldestChange{}, 0
 	in.scan(string(tabSession), after(string(tabSession)), func(key string, payload []byte) bool {
 		b := &reader{b: payload}
-		ses := &session{num: lastNum(key), low: b.uvarint(), node: b.string(), boot: b.string(), results: map[uint64]kept{}}
+		ses := &session{num: lastNum(key), low: b.uvarint(), node: b.string(), boot: b.string(), results: map[uint64]*kept{}}
 		b.must()
 		r.sessions[ses.num] = ses
 		return true
@@ -50,7 +50,7 @@ func (r *Replica) loadSessions(in rows) {
 			damagedRow(fmt.Errorf("a result without its session"))
 		}
 		row := seal(key, append(newRow(len(payload)), payload...))
-		ses.results[lastNum(key)] = kept{row: row, hash: rowHash(key, row), stored: true}
+		ses.results[lastNum(key)] = &kept{row: row, hash: rowHash(key, row), stored: true}
 		return true
 	})
 }
@@ -60,9 +60,8 @@ func (r *Replica) freezeResults() {
 	for _, ses := range r.sessions {
 		for number, k := range ses.results {
 			if !k.stored {
-				r.store.live.set(numKey(tabResult, ses.num, number), k.row)
+				r.store.live.Set(numKey(tabResult, ses.num, number), k.row)
 				k.stored = true
-				ses.results[number] = k
 			}
 		}
 	}
@@ -70,8 +69,8 @@ func (r *Replica) freezeResults() {
 
 // replay returns the result of a number that was applied before and is not closed.
 func (ses *session) replay(number uint64) (res Result, ok bool) {
-	k, ok := ses.results[number]
-	if !ok {
+	k := ses.results[number]
+	if k == nil {
 		return res, false
 	}
 	in := &reader{b: k.row[1 : len(k.row)-crcSize]}
@@ -80,22 +79,11 @@ func (ses *session) replay(number uint64) (res Result, ok bool) {
 	return res, true
 }
 
-// resultRow begins a row for the result of a command, where one was that is no longer kept.
-func (r *Replica) resultRow() []byte {
-	n := len(r.spare)
-	if n == 0 {
-		return newRow(256)
-	}
-	row := r.spare[n-1]
-	r.spare = r.spare[:n-1]
-	return append(row[:0], rowVersion)
-}
-
 // keep keeps a command's result and drops those below the lowest number still open.
 func (r *Replica) keep(ses *session, c *Command, row []byte) {
 	key := numKey(tabResult, ses.num, c.Number)
 	row = seal(key, row)
-	k := kept{row: row, hash: rowHash(key, row)}
+	k := &kept{row: row, hash: rowHash(key, row)}
 	ses.results[c.Number] = k
 	r.store.meta.Set += k.hash
 	if low := min(c.Low, c.Number); low > ses.low {
@@ -124,11 +112,10 @@ func (r *Replica) dropResults(ses *session, below uint64) {
 }
 
 func (r *Replica) dropResult(ses *session, number uint64) {
-	k, ok := ses.results[number]
-	if !ok {
+	k := ses.results[number]
+	if k == nil {
 		return
 	}
-	r.spare = append(r.spare, k.row)
 	delete(ses.results, number)
 	r.store.meta.Set -= k.hash
 	if k.stored {
@@ -150,7 +137,7 @@ func (r *Replica) storeMoved() {
 }
 
 func (r *Replica) storeSession(ses *session) {
-	row := appendUvarints(r.store.newRow(), ses.low)
+	row := appendUvarints(newRow(16+len(ses.node)+len(ses.boot)), ses.low)
 	r.store.put(numKey(tabSession, ses.num), appendBytes(appendBytes(row, ses.node), ses.boot))
 }
 
@@ -166,11 +153,11 @@ func (r *Replica) applySession(p Session) Result {
 		}
 		r.closeSession(old)
 	}
-	ses := &session{num: m.NextSession, low: 1, node: p.Node, boot: p.Boot, results: map[uint64]kept{}}
+	ses := &session{num: m.NextSession, low: 1, node: p.Node, boot: p.Boot, results: map[uint64]*kept{}}
 	m.NextSession++
 	r.sessions[ses.num] = ses
 	r.storeSession(ses)
-	s.put(textKey(tabNode, p.Node), appendUvarints(s.newRow(), ses.num))
+	s.put(textKey(tabNode, p.Node), appendUvarints(newRow(8), ses.num))
 	return r.sessionResult(ses.num)
 }
 

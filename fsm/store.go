@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidwall/btree"
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -24,12 +25,23 @@ const (
 	// mapSize is the address space mapped for the file from the start: growing
 	// a map waits for every open read transaction.
 	mapSize = 16 << 30
+	// degree of the trees of rows. Publishing a state makes the next change of each
+	// node copy it, so nodes are small: 32 instead of 8 costs half as much again per entry.
+	degree = 12
 )
 
 var (
 	rowsBucket = []byte("rows")
 	metaKey    = []byte("\x00meta")
 )
+
+// tree holds rows by key that are applied but not yet in bolt; a nil row is a deleted one.
+type tree = btree.Map[string, []byte]
+
+// noRows is what walks over no tree.
+var noRows btree.MapIter[string, []byte]
+
+func newTree() *tree { return btree.NewMap[string, []byte](degree) }
 
 // image is one consistent state of the store, never changed once published: what is
 // applied but not flushed, over a bolt file that has it all up to a flush.
@@ -38,8 +50,8 @@ var (
 // rows are in it: they say the same twice then.
 type image struct {
 	db     *bolt.DB
-	live   *layer // newest
-	frozen *layer // being flushed; nil if none
+	live   *tree // newest
+	frozen *tree // being flushed; nil if none
 	base   uint64
 	meta   meta
 	next   chan struct{} // closed when a newer image is published
@@ -66,12 +78,12 @@ type store struct {
 
 	mu     sync.Mutex // guards the fields below and publishing
 	db     *bolt.DB
-	live   *layer
+	live   *tree
 	meta   meta
 	urgent bool     // what is being applied is to be in the file at once
+	dirty  int      // bytes in live
 	tx     *bolt.Tx // the applier's
 	inFile *filed   // the rows that it sees
-	row    []byte   // where it makes a row
 	saved  uint64   // the log index that the file is at
 
 	flushing sync.Mutex // held during a flush; taken before mu
@@ -105,16 +117,16 @@ func (s *store) open() (err error) {
 	if err != nil {
 		return err
 	}
-	s.opened(rows{live: newLayer(), inFile: newFiled(tx.Bucket(rowsBucket))})
-	s.db, s.meta, s.live, s.saved = db, m, newLayer(), m.Index
+	s.opened(rows{live: newTree(), inFile: newFiled(tx.Bucket(rowsBucket))})
+	s.db, s.meta, s.live, s.dirty, s.saved = db, m, newTree(), 0, m.Index
 	s.publish(nil, m.Flush)
 	return nil
 }
 
 // publish makes the live rows visible. The caller holds mu, or is alone.
-func (s *store) publish(frozen *layer, base uint64) {
+func (s *store) publish(frozen *tree, base uint64) {
 	old := s.image.Load()
-	s.image.Store(&image{db: s.db, live: s.live.publish(), frozen: frozen, base: base, meta: s.meta, next: make(chan struct{})})
+	s.image.Store(&image{db: s.db, live: s.live.Copy(), frozen: frozen, base: base, meta: s.meta, next: make(chan struct{})})
 	if old != nil {
 		close(old.next)
 	}
@@ -136,7 +148,7 @@ func (s *store) begin() error {
 }
 
 // full reports whether so much is waiting that the change must be committed.
-func (s *store) full() bool { return s.live.size() > s.limit }
+func (s *store) full() bool { return s.dirty > s.limit }
 
 // commit publishes what was changed since begin. When too much waits to be flushed it does
 // that first: this is the backpressure. So it does when the change is urgent.
@@ -244,12 +256,9 @@ func (s *store) file() *filed {
 	return s.inFile
 }
 
-// newRow begins a row for put or insert, which keep a copy: it holds until the next one begins.
-func (s *store) newRow() []byte { return append(s.row[:0], rowVersion) }
-
 // put sets a row, begun with newRow, and keeps the set hash.
 func (s *store) put(key string, row []byte) {
-	old, replaced := s.set(key, row)
+	old, replaced := s.set(key, seal(key, row))
 	if !replaced { // else what is below was taken off the hash when it was replaced, or deleted
 		if old = s.rows().below(key); old != nil {
 			mustUnseal(key, old) // a damaged row taken off the hash would look like a difference of what was applied
@@ -261,14 +270,19 @@ func (s *store) put(key string, row []byte) {
 }
 
 // insert sets a row that is known not to exist, which spares looking for it.
-func (s *store) insert(key string, row []byte) { s.set(key, row) }
+func (s *store) insert(key string, row []byte) { s.set(key, seal(key, row)) }
 
-// set seals and sets a row, and returns the live one before it: nil, and replaced, for a deleted one.
+// set sets a sealed row and returns the live one before it: nil, and replaced, for a deleted one.
 func (s *store) set(key string, row []byte) (old []byte, replaced bool) {
-	row = seal(key, row)
-	s.row = row // which may have grown
 	s.meta.Set += rowHash(key, row)
-	return s.live.set(key, row)
+	old, replaced = s.live.Set(key, row)
+	s.dirty += len(row)
+	if replaced {
+		s.dirty -= len(old)
+	} else {
+		s.dirty += len(key)
+	}
+	return old, replaced
 }
 
 // del takes a row away, if there is one.
@@ -283,7 +297,13 @@ func (s *store) del(key string) {
 }
 
 // bury marks a row as deleted that the file may have.
-func (s *store) bury(key string) { s.live.set(key, nil) }
+func (s *store) bury(key string) {
+	old, replaced := s.live.Set(key, nil)
+	s.dirty -= len(old)
+	if !replaced {
+		s.dirty += len(key)
+	}
+}
 
 // newest returns the newest image, unless the store failed.
 func (s *store) newest() (*image, error) {

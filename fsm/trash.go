@@ -39,9 +39,9 @@ func (r *Replica) storeTrash() {
 func (r *Replica) addTrash(num uint64, t *todo.Trashed) {
 	own, all, list := trashKeys(num, t.Entry.ID, t.At)
 	s := r.store
-	s.insert(own, appendTrashed(s.newRow(), t))
-	s.insert(all, s.newRow())
-	s.insert(list, s.newRow())
+	s.insert(own, appendTrashed(newRow(80+len(t.Entry.Title)+9*len(t.With)), t))
+	s.insert(all, newRow(0))
+	s.insert(list, newRow(0))
 	r.countTrash(num, 1)
 }
 
@@ -60,7 +60,7 @@ func (r *Replica) countTrash(num uint64, by int) {
 	case 0:
 		r.store.del(key)
 	default:
-		r.store.put(key, appendUvarints(r.store.newRow(), n))
+		r.store.put(key, appendUvarints(newRow(4), n))
 	}
 }
 
