@@ -269,7 +269,10 @@ func (e *engine) close() error {
 	case <-time.After(closeTimeout):
 	}
 	err := e.endRaft()
-	<-e.led
+	select { // Raft 1.7.3 answers nobody who waits for what its state machine had not come to
+	case <-e.led:
+	case <-time.After(closeTimeout):
+	}
 	e.crew.close()
 	e.lending.close()
 	return errors.Join(err, e.replica.Close(), e.logs.Close(), e.storage.close())

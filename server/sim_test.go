@@ -210,6 +210,8 @@ func (s *sim) crash(id string) {
 		n.crew.close()
 		if e := n.engine(); e != nil {
 			e.cancel()
+			// Raft would leave whoever waits for what its state machine has not come to without an answer.
+			time.Sleep(time.Millisecond)
 			_ = e.endRaft()
 			<-e.led
 			e.crew.close()

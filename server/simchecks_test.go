@@ -2,6 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -198,7 +202,8 @@ func (w *world) checkWiped() {
 	}
 }
 
-// checkFolders reads every row of what the nodes left, against its sum and the sum of all.
+// checkFolders reads every row of what the nodes left, against its sum and the sum of all. No story damages a file: a node that
+// had to get another replica made the damage itself.
 func (w *world) checkFolders() {
 	for _, id := range w.ids {
 		if w.wiped[id] {
@@ -206,6 +211,9 @@ func (w *world) checkFolders() {
 		}
 		if err := fsm.Check(w.path(id)); err != nil {
 			w.errorf("the folder of %s: %v", id, err)
+		}
+		if _, err := os.Stat(filepath.Join(w.path(id), asideName)); !errors.Is(err, fs.ErrNotExist) {
+			w.errorf("%s took its replica for damaged and got another one", id)
 		}
 	}
 }

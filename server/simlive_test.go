@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
 )
 
 // What must come to pass in a story, and soon: whatever happened before, a majority that is well, and whose nodes
@@ -58,21 +60,28 @@ func (w *world) healthy() (ids []string) {
 	return ids
 }
 
-// quorate reports whether nodes are a majority of the group as any that runs has it, also should each that could vote soon do so:
-// a leader that nobody answers may yet send the entry out that makes it a voter.
+// quorate reports whether nodes are a majority of the voters as any node that runs has them, and also should each that could vote soon
+// do so: a leader that nobody answers may yet send the entry out that makes it a voter.
 func (w *world) quorate(ids []string) bool {
 	for _, at := range w.running() {
 		e := w.node(at).engine()
 		if e == nil {
 			continue
 		}
-		all := w.healthy()
+		all, voters, vote := w.healthy(), 0, 0
 		for _, v := range e.configuration().Servers {
-			if id := string(v.ID); !slices.Contains(all, id) {
+			id := string(v.ID)
+			if v.Suffrage == raft.Voter {
+				voters++
+				if slices.Contains(ids, id) {
+					vote++
+				}
+			}
+			if !slices.Contains(all, id) {
 				all = append(all, id)
 			}
 		}
-		if len(ids) <= len(all)/2 {
+		if len(ids) <= len(all)/2 || vote <= voters/2 {
 			return false
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // simNet is a network in memory for tests in virtual time. A cut link behaves as a real one does:
-// what is sent waits, and nobody is told.
+// what is sent waits, and nobody is told, until the kernels give a connection up that has them look after its path.
 type simNet struct {
 	mu        sync.Mutex
 	changed   *sync.Cond // who listens and who may reach whom; each end of a connection has its own
@@ -22,6 +22,7 @@ type simNet struct {
 	cut       map[[2]string]bool // from, to: one direction
 	refuse    map[[2]string]bool // from, to: a dial that finds nobody
 	conns     map[*simConn]bool
+	healed    int                  // how often
 	late      func() time.Duration // how long what is sent now is under way; nil for no time
 	leaving   func(addr string)    // told before an address sends; nil for nobody
 }
@@ -127,6 +128,7 @@ func (n *simNet) cutOff(addr string, others []string) {
 	for _, o := range others {
 		n.cut[[2]string{addr, o}], n.cut[[2]string{o, addr}] = true, true
 	}
+	n.forsake()
 }
 
 // cutWay cuts what one address sends to another.
@@ -134,6 +136,23 @@ func (n *simNet) cutWay(from, to string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut[[2]string{from, to}] = true
+	n.forsake()
+}
+
+// forsake has the kernels give up the connections over cut links, unless all is healed before. It is called with mu held.
+func (n *simNet) forsake() {
+	healed := n.healed
+	for c := range n.conns {
+		if c.patience > 0 && (n.cut[[2]string{c.local, c.remote}] || n.cut[[2]string{c.remote, c.local}]) {
+			time.AfterFunc(c.patience, func() {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				if n.healed == healed {
+					c.reset()
+				}
+			})
+		}
+	}
 }
 
 // sever breaks every stream between two addresses, "" for any; both sides may dial again.
@@ -142,18 +161,24 @@ func (n *simNet) sever(addr, other string) {
 	defer n.mu.Unlock()
 	for c := range n.conns {
 		if c.local == addr && (other == "" || c.remote == other) {
-			c.broken, c.peer.broken = true, true
-			c.tell()
+			c.reset()
 		}
 	}
 }
 
-// stall has every stream there is stand still, as if a firewall had forgotten them; new ones work.
+// stall has every stream there is stand still, as if a firewall had forgotten them, until the kernels notice; new ones work.
 func (n *simNet) stall() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for c := range n.conns {
 		c.stalled = true
+		if c.patience > 0 {
+			time.AfterFunc(c.patience, func() {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				c.reset()
+			})
+		}
 	}
 }
 
@@ -185,6 +210,7 @@ func (n *simNet) heal() {
 	clear(n.cut)
 	clear(n.refuse)
 	n.late = nil
+	n.healed++
 	n.tellAll()
 }
 
@@ -217,8 +243,9 @@ type simConn struct {
 	buf           []byte
 	coming        []parcel // sent to this end and under way
 	closed        bool
-	broken        bool // reset by the network
-	stalled       bool // nothing comes any more, and nobody is told
+	broken        bool          // reset by the network
+	stalled       bool          // nothing comes any more, and nobody is told
+	patience      time.Duration // after which the kernels give up a path that is dead; 0: never
 	readBy, wrBy  time.Time
 	readT, writeT *time.Timer
 	changed       *sync.Cond
@@ -261,6 +288,20 @@ func (c *simConn) receive(b []byte) {
 		c.carry()
 		c.tell()
 	})
+}
+
+// SetKeepAliveConfig has the kernels look after the path.
+func (c *simConn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	c.patience = k.Idle + time.Duration(k.Count)*k.Interval
+	return nil
+}
+
+// reset breaks both ends. It is called with net.mu held.
+func (c *simConn) reset() {
+	c.broken, c.peer.broken = true, true
+	c.tell()
 }
 
 // tell wakes both ends. It is called with net.mu held.

@@ -241,7 +241,7 @@ func (p *Port) greet(conn net.Conn) (*hello, error) {
 		return nil, refused
 	}
 	conn.SetDeadline(time.Time{})
-	return h, nil
+	return h, watchPath(conn)
 }
 
 // judge says whether a node may speak with this one.
@@ -262,6 +262,9 @@ func (p *Port) dial(ctx context.Context, kind byte, id, addr string) (net.Conn, 
 		return nil, Identity{}, err
 	}
 	peer, err := p.introduce(ctx, conn, kind, id)
+	if err == nil {
+		err = watchPath(conn)
+	}
 	if err != nil {
 		conn.Close()
 		var refused *Refused
