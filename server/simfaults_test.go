@@ -197,7 +197,7 @@ func (w *world) image(id, step string) (string, error) {
 	}
 	defer writes.mu.Unlock()
 	names := []string{"node.json", logName}
-	if strings.HasPrefix(step, "restore") { // no file is open, and nobody else writes one
+	if strings.HasPrefix(step, "restore") || strings.HasPrefix(step, "flush") { // nobody else writes the file
 		names = append(names, replicaName)
 	} else if err := copyReplica(n.engine().replica, filepath.Join(dir, replicaName)); err != nil {
 		return "", err
