@@ -53,7 +53,7 @@ type engine struct {
 	led    chan struct{} // closed when lead has returned
 	crew   crew          // all other goroutines
 
-	transfers crew // who waits for Raft to hand leadership over
+	handing chan struct{} // a token while leadership is being handed over
 }
 
 // The names of a node's files, below its folder.
@@ -69,7 +69,7 @@ const (
 // what it might yet wipe, and a member without a log has lost it.
 func openEngine(n *Node, found bool) (e *engine, err error) {
 	e = &engine{node: n, boot: rand.Text(), opening: make(chan struct{}, 1), backups: make(chan struct{}, maxBackups),
-		restoring: make(chan struct{}, 1), led: make(chan struct{})}
+		restoring: make(chan struct{}, 1), handing: make(chan struct{}, 1), led: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.changes.next = make(chan struct{})
 	e.forwarder = newForwarder(e)
@@ -268,7 +268,7 @@ func (e *engine) close() error {
 	case <-e.led:
 	case <-time.After(closeTimeout):
 	}
-	err := e.endRaft()
+	err := e.raft.Shutdown().Error()
 	select { // Raft 1.7.3 answers nobody who waits for what its state machine had not come to
 	case <-e.led:
 	case <-time.After(closeTimeout):
@@ -276,13 +276,6 @@ func (e *engine) close() error {
 	e.crew.close()
 	e.lending.close()
 	return errors.Join(err, e.replica.Close(), e.logs.Close(), e.storage.close())
-}
-
-// endRaft ends Raft. One that has ended answers all that it was asked but for a transfer of leadership, which it
-// would leave to wait for ever: those come to their end first, an election timeout at most.
-func (e *engine) endRaft() error {
-	e.transfers.close()
-	return e.raft.Shutdown().Error()
 }
 
 // within bounds what is asked of another node.

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"time"
@@ -324,36 +326,80 @@ func (e *engine) handOver(ctx context.Context, to string) error {
 		}
 		return failure(KindConflict, NotApplied, "no other voter is alive to lead: start one first")
 	}
+	t := e.term.Load()
+	if t == nil {
+		return failure(KindNoLeader, NotApplied, "this node does not lead: try again")
+	}
+	return t.handTo(ctx, best)
+}
+
+// handTo has a voter begin an election that it wins: nothing is proposed meanwhile, so that its log is as good as any. Raft's
+// own transfer is not used: once one of them was in vain, 1.7.3 may leave the next to the same node without an end, and should leadership
+// end meanwhile and come back, the leader refuses all proposals for good.
+func (t *term) handTo(ctx context.Context, v raft.Server) error {
+	e := t.e
+	select {
+	case e.handing <- struct{}{}:
+		defer func() { <-e.handing }()
+	default:
+		return failure(KindNoLeader, NotApplied, "leadership is on its way already: try again")
+	}
 	e.node.step("transfer: begun")
-	answered := make(chan error, 1)
-	if !e.transfers.spawn(func() { answered <- e.raft.LeadershipTransferToServer(best.ID, best.Address).Error() }) {
-		return stopping()
-	}
-	if err := <-answered; err != nil {
-		return configTransfer(err)
-	}
-	e.node.step("transfer: done")
 	ctx, cancel := context.WithTimeout(ctx, electionTimeout)
 	defer cancel()
-	for {
+	leads, stop := context.WithCancel(ctx)
+	defer context.AfterFunc(t.ctx, stop)()
+	defer stop()
+	resume, err := t.proposer.pause(leads)
+	if err != nil {
+		return failure(KindConflict, NotApplied, "leadership could not be handed over: what was proposed is not decided yet")
+	}
+	defer resume()
+	if err := t.caughtUp(leads, v); err != nil {
+		return failure(KindConflict, NotApplied, "leadership could not be handed over: %v", err)
+	}
+	req := &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(e.node.id), Addr: []byte(e.node.advertise)}}
+	if err := e.trans.TimeoutNow(v.ID, v.Address, req, &raft.TimeoutNowResponse{}); err != nil {
+		return failure(KindConflict, UnknownOutcome, "leadership could not be handed over: %v", err) // it may have been told
+	}
+	e.node.step("transfer: done")
+	for over := t.ctx.Done(); ; {
 		change := e.news()
 		if id := e.leaderID(); id != "" && id != e.node.id {
 			return nil
 		}
 		select {
 		case <-change:
+		case <-over:
+			resume() // what waits here is sent to whoever leads
+			over = nil
 		case <-ctx.Done():
-			return nil // it was handed over; who got it is not known here yet
+			if t.ctx.Err() != nil {
+				return nil // it was handed over; who got it is not known here yet
+			}
+			return failure(KindConflict, UnknownOutcome, "leadership could not be handed over: %s did not win an election", v.ID)
 		}
 	}
 }
 
-func configTransfer(err error) error {
-	if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
-		return failure(KindNoLeader, NotApplied, "leadership is on its way already: try again")
+// caughtUp waits until a voter has all of this node's log.
+func (t *term) caughtUp(ctx context.Context, v raft.Server) error {
+	for client := t.e.node.port.Client(string(v.ID), string(v.Address)); ; {
+		body, err := client.Call(ctx, callPing, nil)
+		if err != nil {
+			return fmt.Errorf("%s does not answer", v.ID)
+		}
+		var has pong
+		if err := json.Unmarshal(body, &has); err != nil {
+			return fmt.Errorf("read what %s answers: %w", v.ID, err)
+		}
+		if has.LastIndex >= t.e.raft.LastIndex() {
+			return nil
+		}
+		if !wait(ctx, time.Millisecond) {
+			return fmt.Errorf("%s has not got all of the log yet", v.ID)
+		}
 	}
-	// The other one may have been told, and act on it yet.
-	return failure(KindConflict, UnknownOutcome, "leadership could not be handed over: %v", err)
 }
 
 // announce tells the group this node's addresses when it knows others, or none.

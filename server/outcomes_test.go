@@ -258,8 +258,6 @@ func (a *answers) onTheWay() {
 	}
 	a.is(configError(raft.ErrEnqueueTimeout), KindTimeout, NotApplied, "under way")
 	a.is(configError(errors.New("another")), KindTimeout, UnknownOutcome, "could not be changed")
-	a.is(configTransfer(raft.ErrLeadershipTransferInProgress), KindNoLeader, NotApplied, "on its way")
-	a.is(configTransfer(errors.New("hangs")), KindConflict, UnknownOutcome, "could not be handed over")
 }
 
 // ofTheGroup is what changes of the group may come to; TestAddMemberRefusals has the refusals of joins.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -98,6 +99,25 @@ func (p *proposer) close() {
 	p.mu.Unlock()
 	p.signal()
 	p.done.Wait()
+}
+
+// pause has nothing be proposed, once all that was is decided, until resume is called. One may pause at a time.
+func (p *proposer) pause(ctx context.Context) (resume func(), err error) {
+	for n := range cap(p.slots) {
+		select {
+		case p.slots <- struct{}{}:
+		case <-ctx.Done():
+			for range n {
+				<-p.slots
+			}
+			return nil, ctx.Err()
+		}
+	}
+	return sync.OnceFunc(func() {
+		for range cap(p.slots) {
+			<-p.slots
+		}
+	}), nil
 }
 
 func (p *proposer) run() {

@@ -212,7 +212,7 @@ func (s *sim) crash(id string) {
 			e.cancel()
 			// Raft would leave whoever waits for what its state machine has not come to without an answer.
 			time.Sleep(time.Millisecond)
-			_ = e.endRaft()
+			_ = e.raft.Shutdown().Error()
 			<-e.led
 			e.crew.close()
 			_ = e.replica.Abandon()

@@ -26,12 +26,8 @@ func (w *world) doBeside(word, id string) {
 			w.deeds.Go(func() { w.tellOf("remove: %s", problem(at.RemoveMember(context.Background(), id))) })
 		}
 	case "transfer":
-		if l != nil && !w.handed.Load() {
-			w.deeds.Go(func() {
-				err := l.Transfer(context.Background(), "")
-				w.handed.Store(err != nil)
-				w.tellOf("transfer: %s", problem(err))
-			})
+		if l != nil {
+			w.deeds.Go(func() { w.tellOf("transfer: %s", problem(l.Transfer(context.Background(), ""))) })
 		}
 	case "snapshot":
 		w.deeds.Go(func() { w.snapshot(id) })

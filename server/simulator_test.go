@@ -199,7 +199,6 @@ type world struct {
 	broken map[string]bool   // its disk fails
 	traps  map[string]*trap  // nodes that will be killed at a step
 	terms  map[uint64]string // who led which term
-	handed atomic.Bool       // in vain: Raft 1.7.3 would leave two goroutines of the next transfer to that node for ever, should leadership end
 	watch  sync.Mutex        // guards traps and terms, and told
 	ctx    context.Context   // ends with the clients
 }

@@ -266,7 +266,7 @@ func (t *transport) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req 
 }
 
 func (t *transport) TimeoutNow(id raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	// Raft refuses all proposals until this is answered: a node that was paused a moment ago must
+	// Nothing is proposed until this is answered: a node that was paused a moment ago must
 	// not hold the group for the transport's own timeout.
 	answer := make(chan error, 1)
 	var got raft.TimeoutNowResponse
