@@ -365,10 +365,15 @@ func (e *engine) trailing(first, last uint64) (n uint64) {
 func (e *engine) campaign(why string) {
 	e.node.log.Info("begins an election", "why", why, "term", e.raft.CurrentTerm())
 	e.node.metrics.elections.Inc()
-	if _, err := e.trans.hand(&raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
-		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(e.node.id), Addr: []byte(e.node.advertise)}}); err != nil {
+	if _, err := e.trans.hand(e.timeoutNow()); err != nil {
 		e.node.log.Debug("the election did not begin", "err", err)
 	}
+}
+
+// timeoutNow is this node's word to begin an election at once.
+func (e *engine) timeoutNow() *raft.TimeoutNowRequest {
+	return &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
+		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(e.node.id), Addr: []byte(e.node.advertise)}}
 }
 
 // configuration is the newest one in the log, committed or not. Raft does not tell its index, so

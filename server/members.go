@@ -282,8 +282,8 @@ func configError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress),
-		errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrRaftShutdown):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost),
+		errors.Is(err, raft.ErrRaftShutdown):
 		return failure(KindNoLeader, UnknownOutcome, "the leader was lost during the change: try again")
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return failure(KindTimeout, NotApplied, "another change of the group is under way: try again")
@@ -358,8 +358,7 @@ func (t *term) handTo(ctx context.Context, v raft.Server) error {
 	if err := t.caughtUp(leads, v); err != nil {
 		return failure(KindConflict, NotApplied, "leadership could not be handed over: %v", err)
 	}
-	req := &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(e.node.id), Addr: []byte(e.node.advertise)}}
-	if err := e.trans.TimeoutNow(v.ID, v.Address, req, &raft.TimeoutNowResponse{}); err != nil {
+	if err := e.trans.TimeoutNow(v.ID, v.Address, e.timeoutNow(), &raft.TimeoutNowResponse{}); err != nil {
 		return failure(KindConflict, UnknownOutcome, "leadership could not be handed over: %v", err) // it may have been told
 	}
 	e.node.step("transfer: done")

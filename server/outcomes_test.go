@@ -240,7 +240,6 @@ func (a *answers) restart(id string) {
 // onTheWay is what may come of a command that was proposed or sent.
 func (a *answers) onTheWay() {
 	a.is(proposalError(raft.ErrNotLeader), KindNoLeader, NotApplied, "leads no longer")
-	a.is(proposalError(raft.ErrLeadershipTransferInProgress), KindNoLeader, NotApplied, "leads no longer")
 	a.is(proposalError(raft.ErrEnqueueTimeout), KindOverloaded, NotApplied, "too much to do")
 	for _, err := range []error{raft.ErrLeadershipLost, raft.ErrRaftShutdown, raft.ErrAbortedByRestore, errors.New("another")} {
 		a.is(proposalError(err), KindTimeout, UnknownOutcome, "the leader was lost")

@@ -229,11 +229,11 @@ func deliver(batch []*pending, future raft.ApplyFuture) {
 	}
 }
 
-// proposalError says what is known of a proposal that Raft gave an error for. Only three of
+// proposalError says what is known of a proposal that Raft gave an error for. Only two of
 // its errors mean that nothing was appended to the log.
 func proposalError(err error) *Error {
 	switch {
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+	case errors.Is(err, raft.ErrNotLeader):
 		return failure(KindNoLeader, NotApplied, "this node leads no longer")
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return failure(KindOverloaded, NotApplied, "the leader has too much to do: try again")

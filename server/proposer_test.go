@@ -157,7 +157,6 @@ func TestProposerOutcomes(t *testing.T) {
 		outcome Outcome
 	}{
 		{raft.ErrNotLeader, KindNoLeader, NotApplied},
-		{raft.ErrLeadershipTransferInProgress, KindNoLeader, NotApplied},
 		{raft.ErrEnqueueTimeout, KindOverloaded, NotApplied},
 		{raft.ErrLeadershipLost, KindTimeout, UnknownOutcome},
 		{raft.ErrRaftShutdown, KindTimeout, UnknownOutcome},
