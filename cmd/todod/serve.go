@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -75,15 +74,9 @@ refused, 74 the disk failed, stalled or is full, 78 a log entry is damaged or of
 	return cmd
 }
 
-// gcPercent lets the heap grow to five times what lives in it before it is collected: that is some
-// 20 MB, and collecting at twice of it took a tenth of a loaded node's CPU. GOGC overrides it.
-const gcPercent = 400
-
 // serve runs a node until it is told to stop or cannot go on.
 func serve(f *serveFlags, log *slog.Logger) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	boundHeap()
 	sigs := make(chan os.Signal, 2)
 	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(sigs)
