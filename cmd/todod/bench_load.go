@@ -148,6 +148,7 @@ type worker struct {
 	left     time.Time
 	seen     int64 // back of its own node when it left
 	wire     *wire
+	sent     time.Time // the newest try
 }
 
 func (w *worker) hangUp() {
@@ -177,7 +178,7 @@ func (w *worker) one(ctx context.Context, due time.Time) {
 	switch {
 	case ctx.Err() != nil:
 	case v.kind == "":
-		p.rec.done(o.kind, due, now, o.kind == writes || p.work.Percent == 0)
+		p.rec.done(o.kind, due, w.sent, now, o.kind == writes || p.work.Percent == 0)
 	default:
 		p.rec.fail(v.kind, now, 1)
 	}
@@ -241,7 +242,8 @@ func (w *worker) try(o *op) (v verdict, id uint64, wait time.Duration) {
 		}
 	}
 	w.buf = w.p.work.request(w.buf[:0], o, host)
-	r, err := w.wire.roundTrip(w.buf, time.Now().Add(benchTry))
+	w.sent = time.Now()
+	r, err := w.wire.roundTrip(w.buf, w.sent.Add(benchTry))
 	if err != nil {
 		w.move()
 		return broke(err, false), 0, 0

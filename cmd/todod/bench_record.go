@@ -27,7 +27,8 @@ var kindNames = [kinds]string{"writes", "reads"}
 type recorder struct {
 	begin, end time.Time
 	step       time.Duration
-	slots      []slot // the last one is for what ended after end
+	slots      []slot    // the last one is for what ended after end
+	accepted   histogram // of the tries that were accepted, each from when it was sent
 
 	mu     sync.Mutex
 	tried  map[string]int // tries that failed and were repeated, by kind of failure
@@ -60,11 +61,12 @@ func (r *recorder) slot(at time.Time) *slot {
 	return &r.slots[at.Sub(r.begin)/r.step]
 }
 
-// done records an operation that was due, and is answered now. paused is whether it counts
-// for the longest pause.
-func (r *recorder) done(kind int, due, now time.Time, paused bool) {
+// done records an operation that was due, was last sent, and is answered now. paused is whether it
+// counts for the longest pause.
+func (r *recorder) done(kind int, due, sent, now time.Time, paused bool) {
 	if s := r.slot(now); s != nil {
 		s.ok[kind].add(now.Sub(due))
+		r.accepted.add(now.Sub(sent))
 	}
 	if paused {
 		r.mu.Lock()

@@ -25,6 +25,7 @@ type benchReport struct {
 	All      figures        `json:"all"`
 	Writes   *figures       `json:"writes,omitempty"`
 	Reads    *figures       `json:"reads,omitempty"`
+	Accepted accepted       `json:"accepted"`
 	Retried  map[string]int `json:"retried"` // tries that failed and were repeated
 	Failed   map[string]int `json:"failed"`  // operations that came to nothing, or to nothing known
 	NodesCPU float64        `json:"nodes_cpu_s,omitempty"`
@@ -46,6 +47,14 @@ type figures struct {
 	P99  float64 `json:"p99_ms"`
 	P999 float64 `json:"p99_9_ms"`
 	Max  float64 `json:"max_ms"`
+}
+
+// accepted is how long the tries took that were accepted, each from when it was sent: what a server that
+// refuses what is too much for it has to keep short.
+type accepted struct {
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
+	Max float64 `json:"max_ms"`
 }
 
 func figuresOf(t *tally, within uint64, seconds float64) figures {
@@ -80,6 +89,9 @@ func (b *bench) fill() {
 		r.Per1000 = r.NodesCPU / (r.All.PerS * r.Seconds) * 1000
 	}
 	r.Bins = all.bins()
+	var tries tally
+	tries.add(&b.rec.accepted)
+	r.Accepted = accepted{millisOf(tries.quantile(.5)), millisOf(tries.quantile(.99)), millisOf(tries.max)}
 }
 
 // what says in a line what was sent.
@@ -115,6 +127,9 @@ func (r *benchReport) rows() [][]string {
 // facts are the lines below the table: a name and what it is.
 func (r *benchReport) facts() [][2]string {
 	facts := [][2]string{{"failed", kindsText(r.Failed)}, {"tried again", kindsText(r.Retried)}}
+	if r.Rate > 0 || len(r.Retried) > 0 {
+		facts = append(facts, [2]string{"accepted tries", fmt.Sprintf("p50 %s, p99 %s, max %s from when each was sent", msText(r.Accepted.P50), msText(r.Accepted.P99), msText(r.Accepted.Max))})
+	}
 	cpu := "not seen"
 	if r.NodesCPU > 0 {
 		cpu = fmt.Sprintf("%.2f cores, %.3f s per 1,000 operations", r.NodesCPU/r.Seconds, r.Per1000)

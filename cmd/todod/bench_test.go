@@ -95,13 +95,16 @@ func TestOpenLoopCountsWhatWasDue(t *testing.T) {
 	rec := newRecorder(begin, time.Second)
 	newPressure(w, []string{f.addr}, rec, rate, conns).run(t.Context(), begin)
 
-	sum := rec.sum()[writes]
-	slow := uint64(0)
-	for i, c := range sum.counts {
-		if bucketTop(i) > 100*time.Millisecond {
-			slow += c
+	slower := func(t *tally) (n uint64) {
+		for i, c := range t.counts {
+			if bucketTop(i) > 100*time.Millisecond {
+				n += c
+			}
 		}
+		return n
 	}
+	sum := rec.sum()[writes]
+	slow := slower(&sum)
 	_, failed := rec.failures()
 	if sum.n+uint64(total(failed)) != rate {
 		t.Errorf("%d answered, %v failed, of %d that were due", sum.n, failed, rate)
@@ -112,6 +115,11 @@ func TestOpenLoopCountsWhatWasDue(t *testing.T) {
 	}
 	if sum.max < 250*time.Millisecond {
 		t.Errorf("the slowest took %s", sum.max)
+	}
+	var tries tally
+	tries.add(&rec.accepted)
+	if n := slower(&tries); tries.n != sum.n || n == 0 || n > 2*conns { // what was sent before the pause, and in its last moments
+		t.Errorf("%d of %d tries waited for the server in %d connections", n, tries.n, conns)
 	}
 }
 
@@ -251,7 +259,7 @@ func TestBenchPage(t *testing.T) {
 	rec := newRecorder(begin, time.Second)
 	for i := range 1000 {
 		at := begin.Add(time.Duration(i) * time.Millisecond)
-		rec.done(i%2, at, at.Add(time.Duration(i)*time.Microsecond), true)
+		rec.done(i%2, at, at, at.Add(time.Duration(i)*time.Microsecond), true)
 	}
 	rec.fail("closed", begin.Add(600*time.Millisecond), 3)
 	b := &bench{flags: &benchFlags{conns: 4, duration: time.Second}, work: newWork(work{Run: "testtest", Percent: 50, Lists: 3, Size: 100}),

@@ -230,7 +230,8 @@ type report struct {
 	Faults  []struct {
 		Pause float64 `json:"pause_ms"`
 	} `json:"faults"`
-	Retried map[string]int `json:"retried"`
+	Retried  map[string]int `json:"retried"`
+	Accepted latency        `json:"accepted"`
 }
 
 type latency struct {
