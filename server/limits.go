@@ -53,9 +53,10 @@ const (
 
 	// readTimeout is how long a linearizable read tries to have a leader confirmed.
 	readTimeout = 1500 * time.Millisecond
-	// pingEvery is how often a node asks each other for signs of life, and
-	// downAfter how long it may stay silent before it counts as down.
-	pingEvery = 250 * time.Millisecond
+	// pingEvery is how often a node asks each other for signs of life: twice as often takes a quarter more CPU of
+	// an idle group, and whoever dies shows itself by its streams. downAfter is how long it may stay silent
+	// before it counts as down.
+	pingEvery = 500 * time.Millisecond
 	downAfter = 2 * time.Second
 	// renewPatience is how long a Raft that begins anew waits for the writes that are under way at its node: those that
 	// a majority commits without it are done by then, and the others wait for it.
