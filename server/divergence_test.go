@@ -146,8 +146,11 @@ func (s *sim) applied(id string) uint64 {
 // A difference in what one node applied is found within two marks, on that node, whichever it is: it ends
 // with 70, says in its folder what differs, and is not started again. Nobody else is.
 func TestPlantedDifferenceIsFenced(t *testing.T) {
-	seed := simSeed(t)
-	for run := range uint64(50) {
+	seed, runs := simSeed(t), uint64(50)
+	if testing.Short() { // the race detector takes six times as long
+		runs = 10
+	}
+	for run := range runs {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed+run, 2))
 			every := time.Duration(1+r.IntN(30)) * time.Second
