@@ -33,11 +33,16 @@ func (c *crew) close() {
 }
 
 // wait pauses; false if the context ended first.
-func wait(ctx context.Context, d time.Duration) bool {
+func wait(ctx context.Context, d time.Duration) bool { return waitOr(ctx, d, nil) }
+
+// waitOr waits until early says something too.
+func waitOr(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-early:
 		return true
 	case <-ctx.Done():
 		return false

@@ -283,7 +283,7 @@ func (e *engine) within(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(e.ctx, d)
 }
 
-// tell tells who waits for another leader to look again.
+// tell tells who waits for another leader, or another member, to look again.
 func (e *engine) tell() {
 	e.changes.Lock()
 	defer e.changes.Unlock()

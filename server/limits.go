@@ -53,7 +53,7 @@ const (
 
 	// readTimeout is how long a linearizable read tries to have a leader confirmed.
 	readTimeout = 1500 * time.Millisecond
-	// pingEvery is how often a node asks each other for signs of life: twice as often takes a quarter more CPU of
+	// pingEvery is how often a node asks each other for signs of life: twice as often takes a fifth more CPU of
 	// an idle group, and whoever dies shows itself by its streams. downAfter is how long it may stay silent
 	// before it counts as down.
 	pingEvery = 500 * time.Millisecond

@@ -126,6 +126,7 @@ func (t *term) add(ctx context.Context, req JoinRequest) error {
 		return begun(configError(err))
 	}
 	t.e.node.step("add: in")
+	t.e.tell() // it is to be watched, and given a vote, without delay
 	return nil
 }
 

@@ -278,7 +278,7 @@ func TestJoinGroup(t *testing.T) {
 		if s.node("n2").groupID() != s.node("n1").groupID() {
 			t.Error("joined, and of another group")
 		}
-		s.await("two voters", func() bool { return len(voters(s.node("n1").engine().configuration())) == 2 })
+		s.await("n2 knows of two voters", func() bool { return len(voters(s.node("n2").engine().configuration())) == 2 })
 		if err := s.node("n2").JoinGroup(ctx, "n3:80"); kindOf(err) != KindConflict {
 			t.Errorf("a member of two: %v", err)
 		}

@@ -93,15 +93,9 @@ func (m *monitor) run() {
 		change := m.e.news()
 		m.reconcile()
 		m.measure()
-		timer := time.NewTimer(pingEvery)
-		select {
-		case <-timer.C:
-		case <-change:
-		case <-m.e.ctx.Done():
-			timer.Stop()
+		if !waitOr(m.e.ctx, pingEvery, change) {
 			return
 		}
-		timer.Stop()
 	}
 }
 
@@ -181,13 +175,7 @@ func (m *monitor) follow(ctx context.Context, p *watched) {
 			pause = min(again, pingEvery)
 			again = 2 * pause
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-p.wake:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		waitOr(ctx, pause, p.wake)
 	}
 }
 

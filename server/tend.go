@@ -12,9 +12,8 @@ import (
 // tend is what a leader does for its members without being asked: it gives votes to those that have caught
 // up, and ends removals that a leader before it began.
 func (t *term) tend() {
-	pause := promoteEvery
-	for wait(t.ctx, pause) {
-		pause = pingEvery
+	for {
+		change, pause := t.e.news(), pingEvery
 		removed := t.removed()
 		for _, s := range t.e.configuration().Servers {
 			switch {
@@ -25,6 +24,9 @@ func (t *term) tend() {
 				t.e.monitor.look(string(s.ID))
 				t.alone(func() { t.mayPromote(s.ID) })
 			}
+		}
+		if !waitOr(t.ctx, pause, change) {
+			return
 		}
 	}
 }

@@ -52,7 +52,8 @@ Each of --conns connections has one request in flight. A try that fails is repea
 next node, for 10 s at most, and its time counts; writes carry an Idempotency-Key for that.
 A group keeps 1,000,000 keys for at least a minute: for more writes than that, --keys=false.
 With --rate the requests are due at that rate whatever became of those before, and latency
-is measured from when each was due: a pause of the group is in all requests it held up.
+is measured from when each was due: a pause of the group is in all requests it held up. How
+long the tries took that were accepted, each from when it was sent, is told beside it.
 
 Each of --faults befalls the leader, which is away for half of the time to the next one, 3 s
 at most: kill is kill -9, term is SIGTERM, pause is SIGSTOP and SIGCONT.
